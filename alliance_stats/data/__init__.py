@@ -1,0 +1,1 @@
+"""Any file to a session table: readers, schema, faults, codebook, data sets."""

@@ -1,0 +1,1 @@
+"""Centring, lags, therapist episodes, formulas: from a frame to the arrays that a model takes."""

@@ -1,0 +1,1 @@
+"""Numbers only: arrays in, arrays out. Knows neither pandas nor patients."""

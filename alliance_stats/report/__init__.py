@@ -1,0 +1,1 @@
+"""Tidy frames in, artefacts out: tables, figures, sentences, documents. Estimates nothing."""
