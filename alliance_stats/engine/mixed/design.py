@@ -1,0 +1,83 @@
+"""What the engine is given: an outcome, columns, and which groups carry random effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: Stands for the column of ones in a column list: it is never multiplied with.
+ONES = None
+
+
+@dataclass(frozen=True)
+class GroupingFactor:
+    """Levels of one grouping and the random effects that vary over them.
+
+    Parameters
+    ----------
+    name : str
+        Name of the grouping, for messages.
+    codes : ndarray of int, shape (n_obs,)
+        Level of each row, from 0.
+    n_levels : int
+        Number of levels.
+    effects : tuple of int
+        Positions (in ``MixedDesign.columns``) of the columns that vary over the levels.
+    blocks : tuple of tuple of int
+        Partition of ``range(len(effects))``: effects of one block are correlated, blocks are not.
+    """
+
+    name: str
+    codes: Ints
+    n_levels: int
+    effects: tuple[int, ...]
+    blocks: tuple[tuple[int, ...], ...]
+
+    @property
+    def n_effects(self) -> int:
+        """Number of random effects per level."""
+        return len(self.effects)
+
+
+@dataclass(frozen=True)
+class MixedDesign:
+    """The arrays of one linear mixed model.
+
+    Parameters
+    ----------
+    outcome : ndarray of shape (n_obs,)
+        The outcome, in its own units.
+    columns : sequence of (ndarray of shape (n_obs,) or None)
+        Distinct predictor columns; None stands for the column of ones. A column that serves as fixed
+        and as random effect is listed once, so that its products are formed once.
+    fixed : tuple of int
+        Positions of the fixed-effect columns.
+    factors : tuple of GroupingFactor
+        At least one.
+    """
+
+    outcome: Floats
+    columns: Sequence[Floats | None]
+    fixed: tuple[int, ...]
+    factors: tuple[GroupingFactor, ...] = field(default_factory=tuple)
+
+    @property
+    def n_obs(self) -> int:
+        """Number of rows."""
+        return int(self.outcome.size)
+
+    @property
+    def n_fixed(self) -> int:
+        """Number of fixed effects."""
+        return len(self.fixed)
+
+    @property
+    def inner(self) -> int:
+        """Position of the factor whose effects are eliminated level by level: the one with most levels."""
+        return int(np.argmax([factor.n_levels for factor in self.factors]))

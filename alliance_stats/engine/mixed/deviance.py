@@ -1,0 +1,279 @@
+"""One evaluation: −2 log-likelihood (REML or ML), its gradient, and the average-information matrix.
+
+With ``V`` the covariance of the outcome relative to the residual variance, β and σ² are profiled out:
+
+    −2 log L = log|V| + log|X'V⁻¹X| + (n − p)(1 + log(2π r² / (n − p))),   r² = y'Py
+
+(ML leaves out ``log|X'V⁻¹X|`` and has ``n`` for ``n − p``). The gradient with respect to a covariance ``D`` is the
+inner product with ``Γ = Σ_levels [Z'V⁻¹Z − Σ_j T_j T_j' − (n − p) T_y T_y']``, where ``T = Z'V⁻¹E`` and ``E`` are the
+columns ``[X y]`` made orthonormal in the metric of ``V⁻¹``.
+
+References
+----------
+Bates, Mächler, Bolker & Walker (2015), Journal of Statistical Software, 67(1). Gilmour, Thompson & Cullis (1995),
+Biometrics, 51, 1440-1450 (average information).
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from alliance_stats.engine.mixed.covariance import CovarianceState
+from alliance_stats.engine.mixed.design import Floats
+from alliance_stats.engine.mixed.inner import factorise
+from alliance_stats.engine.mixed.outer import OuterFactor, factorise_outer, multiply
+from alliance_stats.engine.mixed.statistics import Statistics
+
+
+class Evaluation:
+    """The criterion at one point, and what is derived from it on demand.
+
+    Parameters
+    ----------
+    statistics : Statistics
+    covariance : CovarianceState
+        Relative covariances.
+    reml : bool
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If rounding makes a system indefinite at this point.
+    """
+
+    def __init__(self, statistics: Statistics, covariance: CovarianceState, reml: bool) -> None:
+        self.statistics = statistics
+        self.covariance = covariance
+        self.reml = reml
+        s = statistics
+        self.inner = factorise(s.inner_gram, covariance.roots[s.inner_factor])
+        self._level = _gather_index(s)
+        self._whitened_entries = self.inner.whiten_entries(s.entry_cross, self._level)
+        self.outer = self._factorise_outer()
+        whitened, self._outer_rhs, self._solved = self._reduce(s.inner_cross, s.outer_cross)
+        flat = whitened.reshape(s.n_fixed + 1, -1)
+        self.cross = s.total - flat @ flat.T - self._outer_rhs.T @ self._solved
+        self.triangle = np.linalg.cholesky(self.cross).T
+
+    def _factorise_outer(self) -> OuterFactor:
+        s, layout = self.statistics, self.statistics.layout
+        w = self._whitened_entries
+        products = np.einsum("kp,kp->p", w[:, layout.pair_a], w[:, layout.pair_b])
+        gram = s.outer_gram - np.bincount(layout.pair_position, products, minlength=layout.size)
+        return factorise_outer(layout, gram, [self.covariance.roots[k] for k in s.outer_factors])
+
+    # ---- the metric of V⁻¹ -------------------------------------------------------------------------------------
+
+    def _to_columns(self, per_entry: Floats) -> Floats:
+        """Sum entries (r, E) into their outer columns: (M, r)."""
+        layout = self.statistics.layout
+        summed = [np.bincount(layout.entry_column, row, minlength=layout.n_columns) for row in per_entry]
+        return np.array(summed).T.reshape(layout.n_columns, len(per_entry))
+
+    def _to_levels(self, per_entry: Floats) -> Floats:
+        """Sum entries (r, q, E) into their inner levels: (r, q, m)."""
+        if isinstance(self._level, slice):
+            return per_entry
+        m = self.statistics.inner_gram.shape[2]
+        flat = per_entry.reshape(-1, per_entry.shape[-1])
+        summed = [np.bincount(self._level, row, minlength=m) for row in flat]
+        return np.array(summed).reshape(*per_entry.shape[:-1], m)
+
+    def _reduce(self, inner_cross: Floats, outer_cross: Floats) -> tuple[Floats, Floats, Floats]:
+        """Eliminate the inner, then the outer effects from right-hand sides ``u``.
+
+        Takes ``Z1'u`` (r, q, m) and ``Z2'u`` (M, r); returns ``W Z1'u``, ``Λ'Z2'V1⁻¹u`` and ``S⁻¹`` times it, so that
+        ``u'V⁻¹u = u'u − (first)'(first) − (second)'(third)``.
+        """
+        whitened = self.inner.whiten(inner_cross)
+        if self.statistics.layout.n_columns == 0:
+            return whitened, outer_cross, outer_cross
+        per_entry = np.einsum("ke,rke->re", self._whitened_entries, whitened[:, :, self._level])
+        rhs = self.outer.roots.apply(outer_cross - self._to_columns(per_entry), transposed=True)
+        return whitened, rhs, self.outer.solve(rhs)
+
+    # ---- the value ---------------------------------------------------------------------------------------------
+
+    @property
+    def n_free(self) -> int:
+        """Rows less fixed effects (REML), or rows (ML)."""
+        return self.statistics.n_obs - self.statistics.n_fixed * self.reml
+
+    @cached_property
+    def value(self) -> float:
+        """−2 log-likelihood, or the REML criterion."""
+        diagonal = np.diag(self.triangle)
+        value = self.inner.log_determinant + self.outer.log_determinant
+        if self.reml:
+            value += 2 * np.log(diagonal[:-1]).sum()
+        return float(value + self.n_free * (1 + np.log(2 * np.pi * diagonal[-1] ** 2 / self.n_free)))
+
+    @property
+    def sigma2(self) -> float:
+        """Residual variance."""
+        return float(self.triangle[-1, -1] ** 2 / self.n_free)
+
+    @cached_property
+    def beta(self) -> Floats:
+        """Fixed effects, (p,)."""
+        return solve_triangular(self.triangle[:-1, :-1], self.triangle[:-1, -1])
+
+    @cached_property
+    def fixed_root(self) -> Floats:
+        """``R⁻¹`` for the fixed effects: their covariance is ``σ² R⁻¹R⁻ᵀ``."""
+        return solve_triangular(self.triangle[:-1, :-1], np.eye(self.statistics.n_fixed))
+
+    # ---- scores ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def scores(self) -> tuple[Floats, Floats]:
+        """``T = Z'V⁻¹E``: (p+1, q, m) for the inner factor, (M, p+1) for the outer columns; the last is the outcome's."""
+        s = self.statistics
+        turn = solve_triangular(self.triangle, np.eye(s.n_fixed + 1))
+        solved = self.outer.roots.apply(self._solved) @ turn
+        left = np.tensordot(turn.T, s.inner_cross, axes=1)
+        if s.layout.n_columns:
+            taken = np.einsum("ke,er->rke", s.entry_cross, solved[s.layout.entry_column])
+            left -= self._to_levels(taken)
+        inner = left - np.einsum("kjm,rkm->rjm", self._whitened_gram, self.inner.whiten(left))
+        if not s.layout.n_columns:
+            return inner, s.outer_cross
+        direct = s.outer_cross - self._to_columns(
+            np.einsum("ke,rke->re", self._whitened_entries, self.inner.whiten(s.inner_cross)[:, :, self._level])
+        )
+        return inner, direct @ turn - self.outer.multiply(solved)
+
+    @cached_property
+    def _whitened_gram(self) -> Floats:
+        return self.inner.whitened_gram()
+
+    @cached_property
+    def _projected_entries(self) -> Floats:
+        """``(I − G M) c`` for each entry, (q, E)."""
+        taken = self._whitened_gram[:, :, self._level]
+        return self.statistics.entry_cross - np.einsum("kje,ke->je", taken, self._whitened_entries)
+
+    @cached_property
+    def _pair_weights(self) -> Floats:
+        """``N`` at each pair of entries that meet."""
+        return self.outer.central()[self.statistics.layout.pair_position]
+
+    def level_grams(self) -> tuple[Floats, list[Floats]]:
+        """``Z'V⁻¹Z`` per level: (q, q, m) for the inner factor, (levels, q, q) for each outer one."""
+        s, layout = self.statistics, self.statistics.layout
+        g = self._whitened_gram
+        inner = s.inner_gram - np.einsum("kjm,klm->jlm", g, g)
+        if layout.n_columns == 0:
+            return inner, []
+        c = self._projected_entries
+        a, b = layout.pair_a, layout.pair_b
+        weight = np.where(a == b, 0.5, 1.0) * self._pair_weights
+        half = np.einsum("jp,lp->jlp", c[:, a] * weight, c[:, b])
+        level = layout.entry_level[a]
+        m = inner.shape[2]
+        for j in range(inner.shape[0]):
+            for k in range(j + 1):
+                inner[j, k] -= np.bincount(level, half[j, k] + half[k, j], minlength=m)
+                inner[k, j] = inner[j, k]
+        return inner, self.outer.projected_gram()
+
+    @cached_property
+    def gradient_matrices(self) -> list[Floats]:
+        """``Γ`` per factor, (q, q): the derivative of the value with respect to its covariance."""
+        s = self.statistics
+        weights = np.full(s.n_fixed + 1, float(self.reml))
+        weights[-1] = self.n_free
+        inner, outer = self.scores
+        matrices: list[Floats] = [np.empty(0)] * len(self.covariance.matrices)
+        matrices[s.inner_factor] = self._inner_total() - np.einsum("r,rjm,rkm->jk", weights, inner, inner, optimize=True)
+        grams = self.outer.projected_gram() if s.outer_factors else []
+        for f, (factor, gram) in enumerate(zip(s.outer_factors, grams, strict=True)):
+            own = outer[s.layout.columns_of(f)].reshape(gram.shape[0], gram.shape[1], -1)
+            matrices[factor] = gram.sum(axis=0) - np.einsum("r,ljr,lkr->jk", weights, own, own, optimize=True)
+        return matrices
+
+    def _inner_total(self) -> Floats:
+        """``Z1'V⁻¹Z1`` summed over levels, (q, q)."""
+        s, layout = self.statistics, self.statistics.layout
+        g = self._whitened_gram
+        total = s.inner_gram.sum(axis=2) - np.tensordot(g, g, axes=([0, 2], [0, 2]))
+        if layout.n_columns:
+            c = self._projected_entries
+            weight = np.where(layout.pair_a == layout.pair_b, 0.5, 1.0) * self._pair_weights
+            half = (c[:, layout.pair_a] * weight) @ c[:, layout.pair_b].T
+            total -= half + half.T
+        return total
+
+    @cached_property
+    def gradient(self) -> Floats:
+        """Derivative of the value with respect to the covariance parameters."""
+        gamma = self.gradient_matrices
+        return np.array([np.sum(gamma[p.factor] * p.derivative) for p in self.covariance.parameters])
+
+    # ---- average information -----------------------------------------------------------------------------------
+
+    @cached_property
+    def score_sums(self) -> Floats:
+        """``y'PV_rPy / y'Py`` per parameter: how the residual sum of squares falls with it."""
+        inner, outer = self.scores
+        s = self.statistics
+        sums = []
+        for p in self.covariance.parameters:
+            if p.factor == s.inner_factor:
+                sums.append(np.einsum("jm,jk,km->", inner[-1], p.derivative, inner[-1], optimize=True))
+            else:
+                own = self._outer_scores(p.factor)[:, :, -1]
+                sums.append(np.einsum("lj,jk,lk->", own, p.derivative, own, optimize=True))
+        return np.array(sums)
+
+    def _outer_scores(self, factor: int) -> Floats:
+        """Scores of one outer factor, (levels, q, p+1)."""
+        s = self.statistics
+        at = s.outer_factors.index(factor)
+        return self.scores[1][s.layout.columns_of(at)].reshape(s.layout.n_levels[at], s.layout.n_effects[at], -1)
+
+    @cached_property
+    def average_information(self) -> Floats:
+        """Average-information approximation to the Hessian of the value, σ² profiled out."""
+        s = self.statistics
+        inner_v, outer_v = self._working_coefficients()
+        inner_cross = np.einsum("jkm,rkm->rjm", s.inner_gram, inner_v)
+        outer_cross = multiply(s.layout, s.outer_gram, outer_v) if s.layout.n_columns else outer_v
+        if s.layout.n_columns:
+            inner_cross += self._to_levels(np.einsum("ke,er->rke", s.entry_cross, outer_v[s.layout.entry_column]))
+            outer_cross += self._to_columns(np.einsum("ke,rke->re", s.entry_cross, inner_v[:, :, self._level]))
+        raw = np.tensordot(inner_v, inner_cross, axes=([1, 2], [1, 2])) + outer_v.T @ outer_cross
+        whitened, rhs, solved = self._reduce(inner_cross, outer_cross)
+        flat = whitened.reshape(whitened.shape[0], -1)
+        inner, outer = self.scores
+        projected = np.tensordot(inner_v, inner[:-1], axes=([1, 2], [1, 2])) + outer_v.T @ outer[:, :-1]
+        information = raw - flat @ flat.T - rhs.T @ solved - projected @ projected.T
+        sums = self.score_sums
+        information = self.n_free * (information - np.outer(sums, sums))
+        return 0.5 * (information + information.T)
+
+    def _working_coefficients(self) -> tuple[Floats, Floats]:
+        """``v`` with ``V_r P y = Z v`` for each parameter: (k, q, m) and (M, k)."""
+        s = self.statistics
+        parameters = self.covariance.parameters
+        inner_v = np.zeros((len(parameters), *s.inner_gram.shape[1:]))
+        outer_v = np.zeros((s.layout.n_columns, len(parameters)))
+        for r, p in enumerate(parameters):
+            if p.factor == s.inner_factor:
+                inner_v[r] = p.derivative @ self.scores[0][-1]
+            else:
+                own = self._outer_scores(p.factor)[:, :, -1] @ p.derivative
+                outer_v[s.layout.columns_of(s.outer_factors.index(p.factor)), r] = own.ravel()
+        return inner_v, outer_v
+
+
+def _gather_index(statistics: Statistics) -> slice | np.ndarray:
+    """Index that takes inner levels to entries; a plain slice where each level has exactly one entry."""
+    level = statistics.layout.entry_level
+    m = statistics.inner_gram.shape[2]
+    if level.size == m and (level == np.arange(m)).all():
+        return slice(None)
+    return level

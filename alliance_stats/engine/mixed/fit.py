@@ -1,0 +1,147 @@
+"""Fit a design: standardise, sum, optimise, and carry everything back to the units of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from alliance_stats.engine.mixed.coordinates import Coordinates, standardise
+from alliance_stats.engine.mixed.design import Floats, MixedDesign
+from alliance_stats.engine.mixed.deviance import Evaluation
+from alliance_stats.engine.mixed.inference import FixedInference, infer
+from alliance_stats.engine.mixed.optimise import Story, optimise
+from alliance_stats.engine.mixed.predict import LevelEffects, level_effects
+from alliance_stats.engine.mixed.statistics import collect
+from alliance_stats.engine.threads import one_blas_thread
+from alliance_stats.errors import DesignError
+
+
+@dataclass(frozen=True)
+class MixedSolution:
+    """A fitted linear mixed model, in the units of the data.
+
+    Parameters
+    ----------
+    n_obs, n_fixed : int
+    reml : bool
+    beta : ndarray of shape (p,)
+        Fixed effects.
+    covariance : ndarray of shape (p, p)
+        Their covariance.
+    sigma2 : float
+        Residual variance.
+    random_covariances : tuple of ndarray of shape (q, q)
+        Covariance of the random effects of each factor, in squared outcome units.
+    criterion : float
+        −2 log-likelihood (ML) or the REML criterion.
+    n_parameters : int
+        Fixed effects, covariance parameters and σ².
+    story : Story
+        What the optimiser did.
+    """
+
+    n_obs: int
+    n_fixed: int
+    reml: bool
+    beta: Floats
+    covariance: Floats
+    sigma2: float
+    random_covariances: tuple[Floats, ...]
+    criterion: float
+    n_parameters: int
+    story: Story
+    _evaluation: Evaluation
+    _coordinates: Coordinates
+
+    @cached_property
+    def inference(self) -> FixedInference:
+        """Covariance of the fixed effects with its derivatives (units of the data)."""
+        with one_blas_thread():
+            own = infer(self._evaluation)
+        to_raw = self._coordinates.fixed_covariance_to_raw
+        return FixedInference(to_raw(own.covariance), to_raw(own.derivatives), own.parameter_covariance)
+
+    @cached_property
+    def effects(self) -> tuple[LevelEffects, ...]:
+        """Predicted random effects of each factor (units of the data)."""
+        with one_blas_thread():
+            own = level_effects(self._evaluation)
+        scale = self._coordinates.outcome_scale
+        result = []
+        for turn, effect in zip(self._coordinates.random_maps, own, strict=True):
+            result.append(
+                LevelEffects(
+                    scale * effect.estimate @ turn.T,
+                    scale**2 * turn @ effect.covariance @ turn.T,
+                    scale**2 * turn @ effect.conditional_covariance @ turn.T,
+                )
+            )
+        return tuple(result)
+
+    @property
+    def rank_deficient(self) -> tuple[bool, ...]:
+        """Per factor, whether its covariance lies on the boundary (a variance of zero or a correlation of ±1)."""
+        covariance = self._evaluation.covariance
+        zero = covariance.pivots & (covariance.values <= 0)
+        flagged = {p.factor for p, is_zero in zip(covariance.parameters, zero, strict=True) if is_zero}
+        return tuple(f in flagged for f in range(len(self.random_covariances)))
+
+
+def fit_mixed(design: MixedDesign, reml: bool = True) -> MixedSolution:
+    """Fit a linear mixed model.
+
+    Parameters
+    ----------
+    design : MixedDesign
+        Full-rank fixed effects; at least one grouping factor.
+    reml : bool
+        Restricted maximum likelihood (True) or maximum likelihood.
+
+    Raises
+    ------
+    DesignError
+        If the outcome does not vary, or the fixed effects reproduce it exactly.
+    """
+    if design.n_obs <= design.n_fixed:
+        raise DesignError(
+            f"{design.n_obs} rows cannot estimate {design.n_fixed} fixed effects and a residual variance. "
+            "Drop predictors, or bring more rows."
+        )
+    standard, coordinates = standardise(design)
+    with one_blas_thread():
+        statistics = collect(standard)
+        _check_outcome_varies(statistics.total)
+        evaluation, story = optimise(statistics, standard.factors, reml)
+        scale = coordinates.outcome_scale
+        covariances = tuple(
+            scale**2 * evaluation.sigma2 * coordinates.random_covariance_to_raw(f, matrix)
+            for f, matrix in enumerate(evaluation.covariance.matrices)
+        )
+        root = evaluation.fixed_root
+        return MixedSolution(
+            n_obs=design.n_obs,
+            n_fixed=design.n_fixed,
+            reml=reml,
+            beta=coordinates.fixed_to_raw(evaluation.beta),
+            covariance=coordinates.fixed_covariance_to_raw(evaluation.sigma2 * root @ root.T),
+            sigma2=scale**2 * evaluation.sigma2,
+            random_covariances=covariances,
+            criterion=evaluation.value + coordinates.criterion_to_raw(design.n_obs, reml),
+            n_parameters=design.n_fixed + evaluation.covariance.values.size + 1,
+            story=story,
+            _evaluation=evaluation,
+            _coordinates=coordinates,
+        )
+
+
+def _check_outcome_varies(total: Floats) -> None:
+    """Refuse an outcome that the fixed effects reproduce to the last digit."""
+    p = total.shape[0] - 1
+    explained = total[:p, p] @ np.linalg.lstsq(total[:p, :p], total[:p, p], rcond=None)[0]
+    if total[p, p] - explained <= 1e-13 * max(total[p, p], 1e-300):
+        raise DesignError(
+            "The fixed effects reproduce the outcome exactly, so no variance is left to be explained by patients or "
+            "therapists. Check that the outcome varies and is not computed from a predictor."
+        )
