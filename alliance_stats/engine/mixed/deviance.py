@@ -159,7 +159,7 @@ class Evaluation:
     @cached_property
     def _pair_weights(self) -> Floats:
         """``N`` at each pair of entries that meet."""
-        return self.outer.central()[self.statistics.layout.pair_position]
+        return self.outer.central_at_pairs()
 
     def level_grams(self) -> tuple[Floats, list[Floats]]:
         """``Z'V⁻¹Z`` per level: (q, q, m) for the inner factor, (levels, q, q) for each outer one."""

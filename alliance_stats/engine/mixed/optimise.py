@@ -17,6 +17,7 @@ from numpy.linalg import LinAlgError
 from alliance_stats.engine.mixed.covariance import CovarianceState, state
 from alliance_stats.engine.mixed.design import Floats, GroupingFactor
 from alliance_stats.engine.mixed.deviance import Evaluation
+from alliance_stats.engine.mixed.start import moment_start
 from alliance_stats.engine.mixed.statistics import Statistics
 
 #: A fit has converged when a Newton step promises less than this in the criterion …
@@ -24,8 +25,10 @@ TOLERANCE = 1e-10
 #: … or, where the numbers are too coarse for that, when no step of any length gains this much.
 COARSE = 1e-7
 _MAX_STEPS = 100
-#: Relative variances (in standardised columns) tried as starting points, the usual one first.
-_STARTS = (0.3, 0.02, 5.0)
+#: From here on average information should converge fast; where it does not, the observed Hessian takes over.
+_LOCAL = 0.1
+#: Relative variances (in standardised columns) to start from when the first start is not enough.
+_MORE_STARTS = (0.3, 0.02, 5.0)
 #: Below this many rows further starts are always tried: they cost milliseconds, and small data have local optima.
 _SMALL = 400
 
@@ -96,8 +99,9 @@ def optimise(statistics: Statistics, factors: Sequence[GroupingFactor], reml: bo
     evaluate = _Counter(statistics, reml)
     best: tuple[Evaluation, Story] | None = None
     starts = 0
-    for size in _STARTS:
-        run = _run(evaluate, state(factors, [size * np.eye(f.n_effects) for f in factors]))
+    for size in (None, *_MORE_STARTS):
+        guess = moment_start(statistics, factors) if size is None else [size * np.eye(f.n_effects) for f in factors]
+        run = _run(evaluate, state(factors, guess))
         starts += 1
         if run is not None and (best is None or _better(run, best)):
             best = run
@@ -129,14 +133,15 @@ def _run(evaluate: _Counter, start: CovarianceState) -> tuple[Evaluation, Story]
         free = free_parameters(current)
         hessian = _curvature(evaluate, current, free, observed)
         decrement = _decrement(hessian, current.gradient, free)
-        if decrement < TOLERANCE:
+        contraction = min(1.0, decrement / last) if np.isfinite(last) else 1.0
+        if decrement * contraction < TOLERANCE:
             moved = _escape(evaluate, current)
             if moved is None:
                 final = _last_step(evaluate, current, hessian, free)
-                return final, _tell(final, step_number, decrement, converged=True)
+                return final, _tell(final, step_number + 1, decrement * contraction, converged=True)
             current, last = moved, np.inf
             continue
-        observed = observed or (step_number >= 2 and decrement > 0.1 * last)
+        observed = observed or (decrement < _LOCAL and decrement > 0.05 * last)
         last = decrement
         moved, damping = _line_search(evaluate, current, hessian, free, damping)
         if moved is None:
@@ -265,14 +270,15 @@ def least_eigenvalues(evaluation: Evaluation) -> list[tuple[float, Floats]]:
 
 def _escape(evaluate: _Counter, current: Evaluation) -> Evaluation | None:
     """Leave a point where variance added in some direction would fit better; None where there is none."""
-    best: Evaluation | None = None
+    covariance, best = current.covariance, None
+    at_zero = {p.factor for p, value in zip(covariance.parameters, covariance.values, strict=True) if p.pivot and value <= 0}
     for f, (least, direction) in enumerate(least_eigenvalues(current)):
-        if least >= -1e-6 * np.sqrt(current.statistics.n_obs):
-            continue
+        if f not in at_zero or least >= -1e-6 * np.sqrt(current.statistics.n_obs):
+            continue  # inside the parameter space a gradient of zero is all there is to check
         for size in (1.0, 0.1, 0.01, 1e-3, 1e-4):
-            matrices = list(current.covariance.matrices)
+            matrices = list(covariance.matrices)
             matrices[f] = matrices[f] + size * np.outer(direction, direction)
-            moved = evaluate(state(current.covariance.factors, matrices))
+            moved = evaluate(state(covariance.factors, matrices))
             if moved is not None and moved.value < (best or current).value - COARSE / 10:
                 best = moved
     return best

@@ -45,9 +45,9 @@ class Roots:
         return weight
 
     @property
-    def variance(self) -> Floats:
-        """``λ²`` per column (and one for padding), where ``Λ`` is diagonal."""
-        return self._weights[0] ** 2
+    def scale(self) -> Floats:
+        """``λ`` per column (and one for padding), where ``Λ`` is diagonal."""
+        return self._weights[0]
 
     def apply(self, columns: Floats, transposed: bool = False) -> Floats:
         """``Λ x`` (or ``Λ' x``) for ``x`` of shape (M, r)."""
@@ -165,12 +165,18 @@ class OuterFactor:
         """``H x`` for ``x`` of shape (M, r)."""
         return multiply(self.layout, self.gram, columns)
 
-    def central(self) -> Floats:
-        """``N = Λ S⁻¹ Λ'`` in block storage (lower triangles valid)."""
-        stored = np.empty(self.layout.size)
-        for group, factor in zip(self.layout.groups, self.factors, strict=True):
-            stored[group.start : group.stop] = self.roots.sandwich(factor.inverse, group, outside=True).ravel()
-        return stored
+    def central_at_pairs(self) -> Floats:
+        """``N = Λ S⁻¹ Λ'`` at each pair of entries that meet, (n_pairs,)."""
+        layout, roots = self.layout, self.roots
+        stored = np.empty(layout.size)
+        for group, factor in zip(layout.groups, self.factors, strict=True):
+            block = factor.inverse if roots.diagonal else roots.sandwich(factor.inverse, group, outside=True)
+            stored[group.start : group.stop] = block.ravel()
+        at_pairs = stored[layout.pair_position]
+        if roots.diagonal:
+            scale = roots.scale[layout.entry_column]
+            at_pairs *= scale[layout.pair_a] * scale[layout.pair_b]
+        return at_pairs
 
     def projected_gram(self) -> list[Floats]:
         """Diagonal blocks of ``Z2'V⁻¹Z2 = H − H N H``: per outer factor, shape (n_levels, q, q)."""
@@ -196,7 +202,7 @@ class OuterFactor:
         gram = self.gram[group.start : group.stop].reshape(group.shape)
         if group.shape[1] == 1:
             return [(gram * factor.inverse)[:, :, 0]]  # h/(1 + λ²h): no difference of near-equal numbers
-        variance = self.roots.variance[group.columns]
+        variance = self.roots.scale[group.columns] ** 2
         if self.roots.diagonal and group.shape[1] > _BATCHED and variance.min() > _SAFE_VARIANCE:
             # (1 − (S⁻¹)cc)/λ² equals it and spares two products of large matrices; it cancels as λ → 0.
             return [(1.0 - np.diagonal(factor.inverse, 0, 1, 2)) / variance]
