@@ -1,0 +1,308 @@
+"""Linear mixed models: ``mixed(formula, data)`` and the result that every later model is built on."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from alliance_stats.data.codebook import Codebook
+from alliance_stats.data.session_table import SessionTable, codebook_of, frame_of
+from alliance_stats.design.formula import Formula, parse_formula
+from alliance_stats.design.matrices import ModelArrays, model_arrays
+from alliance_stats.engine.mixed.fit import MixedSolution, fit_mixed
+from alliance_stats.errors import ConvergenceWarning, DataError, did_you_mean
+from alliance_stats.models.boundary import boundary_sentences
+from alliance_stats.models.estimates import estimates_table
+from alliance_stats.models.result import Result
+from alliance_stats.names import INTERCEPT, RANDOM_COLUMNS, RESIDUAL, VARIANCE_COLUMNS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from alliance_stats.report.sentences import Sentences
+
+Method = Literal["REML", "ML"]
+
+
+@dataclass(frozen=True, eq=False)
+class MixedResult(Result):
+    """A fitted linear mixed model.
+
+    Parameters
+    ----------
+    formula : Formula
+    method : {"REML", "ML"}
+    arrays : ModelArrays
+        Rows used, design and names.
+    solution : MixedSolution
+        Estimates in the units of the data.
+    codebook : Codebook
+        Labels, for sentences and figures.
+    simulated : bool
+        Whether the data are simulated; figures say so.
+    """
+
+    formula: Formula
+    method: Method
+    arrays: ModelArrays
+    solution: MixedSolution
+    codebook: Codebook = field(default_factory=Codebook)
+    simulated: bool = False
+
+    # ---- tables ------------------------------------------------------------------------------------------------
+
+    def table(self, level: float = 0.95) -> pd.DataFrame:
+        """Fixed effects, one row per term, with Satterthwaite degrees of freedom."""
+        return self._fixed_table if level == 0.95 else self._estimates(level)
+
+    @cached_property
+    def _fixed_table(self) -> pd.DataFrame:
+        return self._estimates(0.95)
+
+    def _estimates(self, level: float) -> pd.DataFrame:
+        solution = self.solution
+        df = solution.inference.satterthwaite(np.eye(solution.n_fixed))
+        errors = np.sqrt(np.diag(solution.covariance))
+        return estimates_table(self.arrays.fixed_names, solution.beta, errors, df, level)
+
+    def contrast(self, weights: dict[str, float], label: str = "contrast", level: float = 0.95) -> pd.DataFrame:
+        """Estimate a weighted sum of fixed effects, one row with the columns of :meth:`table`.
+
+        Parameters
+        ----------
+        weights : dict of str to float
+            Term → weight, e.g. ``{"alliance_between": 1, "alliance_within": -1}``.
+        label : str
+            What to call it in the column ``term``.
+        """
+        names = self.arrays.fixed_names
+        row = np.zeros((1, len(names)))
+        for term, weight in weights.items():
+            if term not in names:
+                raise DataError(f"The model has no term {term!r}. {did_you_mean(term, names)}")
+            row[0, names.index(term)] = weight
+        error = np.sqrt(row @ self.solution.covariance @ row.T).ravel()
+        df = self.solution.inference.satterthwaite(row)
+        return estimates_table([label], row @ self.solution.beta, error, df, level)
+
+    def glance(self) -> pd.DataFrame:
+        """One row about the whole fit."""
+        solution, design = self.solution, self.arrays.design
+        deviance, k = solution.criterion, solution.n_parameters
+        row: dict[str, object] = {"n_obs": solution.n_obs}
+        row |= {f"n_{factor.name}": factor.n_levels for factor in design.factors}
+        row |= {
+            "deviance": deviance,
+            "log_likelihood": -deviance / 2,
+            "aic": deviance + 2 * k,
+            "bic": deviance + k * np.log(solution.n_obs),
+            "sigma": np.sqrt(solution.sigma2),
+            "method": self.method,
+            "converged": self.converged,
+            "singular": self.singular,
+            "n_parameters": k,
+            "n_dropped": self.arrays.sample.n_dropped,
+            "df_method": "Satterthwaite",
+        }
+        return pd.DataFrame([row])
+
+    def variance(self) -> pd.DataFrame:
+        """Variances and covariances of the random effects, and the residual variance.
+
+        Returns
+        -------
+        DataFrame
+            ``group, term, term2, vcov, sdcor``: for a variance ``term2`` is missing and ``sdcor`` is the standard
+            deviation; a covariance has a row of its own, with the correlation (missing where a variance is zero).
+        """
+        rows: list[tuple[object, ...]] = []
+        for factor, names, matrix in zip(
+            self.arrays.design.factors, self.arrays.effect_names, self.solution.random_covariances, strict=True
+        ):
+            deviations = np.sqrt(np.diag(matrix))
+            rows += [(factor.name, name, None, matrix[k, k], deviations[k]) for k, name in enumerate(names)]
+            for block in factor.blocks:
+                for at, j in enumerate(block):
+                    for k in block[at + 1 :]:
+                        product = deviations[j] * deviations[k]
+                        correlation = np.clip(matrix[j, k] / product, -1, 1) if product > 0 else np.nan
+                        rows.append((factor.name, names[j], names[k], matrix[j, k], correlation))
+        rows.append((RESIDUAL, None, None, self.solution.sigma2, np.sqrt(self.solution.sigma2)))
+        return pd.DataFrame(rows, columns=list(VARIANCE_COLUMNS))
+
+    def random(self, group: str | None = None, level: float = 0.95) -> pd.DataFrame:
+        """Predicted random effects of one grouping, with intervals.
+
+        Parameters
+        ----------
+        group : str, optional
+            Name of the grouping; may be left out where there is only one.
+        level : float
+            Level of the intervals.
+
+        Returns
+        -------
+        DataFrame
+            ``level, term, estimate, std_error, ci_low, ci_high``, in outcome units. Standard errors are those of the
+            prediction (true effect − predicted effect) and include the uncertainty of the fixed effects.
+        """
+        from alliance_stats.models.distributions import t_quantile
+
+        at = self._group_place(group)
+        effects, names = self.solution.effects[at], self.arrays.effect_names[at]
+        labels = self.arrays.levels[at]
+        estimate = effects.estimate.ravel()
+        error = np.sqrt(np.maximum(np.einsum("ljj->lj", effects.covariance), 0)).ravel()
+        half = t_quantile(0.5 + level / 2, np.inf) * error
+        columns = (np.repeat(labels, len(names)), list(names) * len(labels), estimate, error, estimate - half, estimate + half)
+        return pd.DataFrame(dict(zip(RANDOM_COLUMNS, columns, strict=True)))
+
+    def _group_place(self, group: str | None) -> int:
+        names = self.arrays.group_names
+        if group is None and len(names) == 1:
+            return 0
+        if group in names:
+            return names.index(group)
+        raise DataError(f"Choose a grouping: {', '.join(names)}." if group is None else f"No grouping {group!r}. {did_you_mean(group, names)}")
+
+    def fitted(self) -> pd.Series:
+        """Fitted values of the rows used (fixed and random effects), indexed by their position in the data."""
+        design, solution = self.arrays.design, self.solution
+        values = np.zeros(design.n_obs)
+        for at, column in enumerate(design.fixed):
+            values += solution.beta[at] * _values(design.columns[column])
+        for factor, effects in zip(design.factors, solution.effects, strict=True):
+            for k, column in enumerate(factor.effects):
+                values += effects.estimate[factor.codes, k] * _values(design.columns[column])
+        return pd.Series(values, index=pd.Index(self.arrays.sample.rows, name="row"), name="fitted")
+
+    # ---- state -------------------------------------------------------------------------------------------------
+
+    @property
+    def converged(self) -> bool:
+        """Whether the optimality conditions were checked and hold."""
+        return self.solution.story.converged
+
+    @property
+    def singular(self) -> bool:
+        """Whether a covariance lies on the boundary: a variance of zero or a correlation of ±1."""
+        return any(self.solution.rank_deficient)
+
+    @property
+    def dropped(self) -> pd.DataFrame:
+        """Rows left out: ``variable, n_missing, n_only_this``."""
+        return self.arrays.sample.dropped
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know: convergence, boundaries, rows left out."""
+        notes = [] if self.converged else [self.solution.story.message]
+        notes += boundary_sentences(self.variance(), self.arrays.group_names, self.solution.rank_deficient)
+        return (*notes, self.arrays.sample.sentence())
+
+    def optimizer(self) -> pd.Series:
+        """How the optimiser came to its end, as named values and one plain sentence."""
+        story = self.solution.story
+        at_zero = [name for name, flag in zip(self.arrays.group_names, self.solution.rank_deficient, strict=True) if flag]
+        return pd.Series(
+            {
+                "converged": story.converged,
+                "starts": story.starts,
+                "steps": story.steps,
+                "evaluations": story.evaluations,
+                "criterion": self.solution.criterion,
+                "promised_by_next_step": story.decrement,
+                "gradient_norm": story.gradient_norm,
+                "on_boundary": ", ".join(at_zero),
+                "least_eigenvalue": min(story.least_eigenvalue),
+                "message": story.message,
+            },
+            name="optimizer",
+        )
+
+    # ---- words and pictures -----------------------------------------------------------------------------------
+
+    def report(self) -> Sentences:
+        """Sentences for the results section, APA style: one per predictor, then the random part."""
+        from alliance_stats.models.words import mixed_report
+
+        return mixed_report(self)
+
+    def plot(self, kind: str = "caterpillar", *, group: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw the result.
+
+        Parameters
+        ----------
+        kind : {"caterpillar", "trajectories"}
+            Random effects of ``group`` in rank order, or the fitted course of each of its levels over the first
+            random slope, with the fixed course.
+        group : str, optional
+            Grouping; by default the only one, or the one with most levels.
+        """
+        from alliance_stats.models.pictures import mixed_plot
+
+        return mixed_plot(self, kind, group, ax)
+
+    def describe(self) -> str:
+        """The model in words."""
+        from alliance_stats.models.words import describe_mixed
+
+        return describe_mixed(self)
+
+
+def _values(column: np.ndarray | None) -> np.ndarray | float:
+    return 1.0 if column is None else column
+
+
+def mixed(
+    formula: str, data: SessionTable | pd.DataFrame, method: Method = "REML", *, missing: Literal["drop", "raise"] = "drop"
+) -> MixedResult:
+    """Fit a linear mixed model with any number of nested or crossed groupings.
+
+    Parameters
+    ----------
+    formula : str
+        As in lme4: ``"outcome ~ alliance_within + session + (1 + session | patient_id) + (1 | therapist_id)"``;
+        ``||`` for uncorrelated effects, ``(1 | a/b)`` for nesting.
+    data : SessionTable or DataFrame
+        One row per session. Never changed.
+    method : {"REML", "ML"}
+        Restricted or full maximum likelihood.
+    missing : {"drop", "raise"}
+        Rows with a missing value in any column of the formula are left out and counted, or refused.
+
+    Returns
+    -------
+    MixedResult
+
+    Raises
+    ------
+    FormulaError, ColumnError, DesignError, DataError
+        When the formula cannot be read or the data cannot tell what it asks; the message names the place.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the optimiser did not reach the optimum; ``glance()["converged"]`` is then False.
+
+    References
+    ----------
+    Bates, Mächler, Bolker & Walker (2015), Journal of Statistical Software, 67(1). Kuznetsova, Brockhoff &
+    Christensen (2017), Journal of Statistical Software, 82(13).
+    """
+    if method not in ("REML", "ML"):
+        raise DataError(f"method is 'REML' or 'ML', not {method!r}.")
+    parsed = parse_formula(formula)
+    arrays = model_arrays(parsed, frame_of(data), missing)
+    solution = fit_mixed(arrays.design, reml=method == "REML")
+    if not solution.story.converged:
+        warnings.warn(solution.story.message, ConvergenceWarning, stacklevel=2)
+    simulated = isinstance(data, SessionTable) and data.source.simulated
+    return MixedResult(parsed, method, arrays, solution, codebook_of(data), simulated)
+
+
+__all__ = ["INTERCEPT", "MixedResult", "mixed"]
