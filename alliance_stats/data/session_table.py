@@ -103,7 +103,9 @@ def frame_of(data: SessionTable | pd.DataFrame) -> pd.DataFrame:
         If it is neither, or has no rows.
     """
     if not isinstance(data, SessionTable | pd.DataFrame):
-        raise DataError(f"Expected a SessionTable or a DataFrame, got {type(data).__name__}. Read a file with read_sessions().")
+        raise DataError(
+            f"Expected a SessionTable or a DataFrame, got {type(data).__name__}. Read a file with read_sessions()."
+        )
     frame = data.frame if isinstance(data, SessionTable) else data
     if frame.empty:
         raise DataError("The data have 0 rows. Check the file, or the filter that came before.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -70,25 +71,30 @@ class MixedResult(Result):
         errors = np.sqrt(np.diag(solution.covariance))
         return estimates_table(self.arrays.fixed_names, solution.beta, errors, df, level)
 
-    def contrast(self, weights: dict[str, float], label: str = "contrast", level: float = 0.95) -> pd.DataFrame:
-        """Estimate a weighted sum of fixed effects, one row with the columns of :meth:`table`.
+    def combine(self, weights: pd.DataFrame, labels: Sequence[str] | None = None, level: float = 0.95) -> pd.DataFrame:
+        """Estimate weighted sums of fixed effects, with the columns of :meth:`table`.
 
         Parameters
         ----------
-        weights : dict of str to float
-            Term → weight, e.g. ``{"alliance_between": 1, "alliance_within": -1}``.
-        label : str
-            What to call it in the column ``term``.
+        weights : DataFrame
+            One row per sum, one column per term; terms that have no column weigh 0.
+        labels : sequence of str, optional
+            What to call each sum in the column ``term``.
+        level : float
+            Level of the intervals.
         """
         names = self.arrays.fixed_names
-        row = np.zeros((1, len(names)))
-        for term, weight in weights.items():
+        for term in weights.columns:
             if term not in names:
-                raise DataError(f"The model has no term {term!r}. {did_you_mean(term, names)}")
-            row[0, names.index(term)] = weight
-        error = np.sqrt(row @ self.solution.covariance @ row.T).ravel()
-        df = self.solution.inference.satterthwaite(row)
-        return estimates_table([label], row @ self.solution.beta, error, df, level)
+                raise DataError(f"The model has no term {term!r}. {did_you_mean(str(term), names)}")
+        rows = weights.reindex(columns=list(names), fill_value=0.0).to_numpy(float)
+        error = np.sqrt(np.einsum("ri,ij,rj->r", rows, self.solution.covariance, rows))
+        df = self.solution.inference.satterthwaite(rows)
+        return estimates_table(labels or [str(k) for k in weights.index], rows @ self.solution.beta, error, df, level)
+
+    def contrast(self, weights: dict[str, float], label: str = "contrast", level: float = 0.95) -> pd.DataFrame:
+        """Estimate one weighted sum of fixed effects, e.g. ``{"alliance_between": 1, "alliance_within": -1}``."""
+        return self.combine(pd.DataFrame([weights]), [label], level)
 
     def glance(self) -> pd.DataFrame:
         """One row about the whole fit."""

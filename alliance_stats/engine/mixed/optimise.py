@@ -21,7 +21,7 @@ from alliance_stats.engine.mixed.start import moment_start
 from alliance_stats.engine.mixed.statistics import Statistics
 
 #: A fit has converged when a Newton step promises less than this in the criterion …
-TOLERANCE = 1e-10
+TOLERANCE = 1e-13
 #: … or, where the numbers are too coarse for that, when no step of any length gains this much.
 COARSE = 1e-7
 _MAX_STEPS = 100

@@ -1,0 +1,209 @@
+"""How two scores go together within patients, and between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from alliance_stats.data.codebook import Variable
+from alliance_stats.data.session_table import SessionTable, codebook_of, frame_of, rewrap
+from alliance_stats.design.centering import split_within_between
+from alliance_stats.design.courses import TIME, Columns, numeric_score, quoted, therapist_term, with_time
+from alliance_stats.errors import AllianceStatsError, DataError, DesignError, did_you_mean
+from alliance_stats.models.mixed import Method, mixed
+from alliance_stats.models.question import QuestionResult
+from alliance_stats.names import ALLIANCE, INTERCEPT, OUTCOME, PATIENT, SESSION, THERAPIST, between, within
+
+if TYPE_CHECKING:
+    from alliance_stats.report.figures.canvas import Panels
+    from alliance_stats.report.sentences import Sentences
+
+
+@dataclass(frozen=True, eq=False)
+class WithinBetweenResult(QuestionResult):
+    """Within-patient, between-patient and contextual effect.
+
+    Parameters
+    ----------
+    outcome, predictor : str
+    adjusted : bool
+        Whether time (session − 1) is held constant.
+    """
+
+    outcome: str = OUTCOME
+    predictor: str = ALLIANCE
+    adjusted: bool = True
+
+    def table(self) -> pd.DataFrame:
+        """Fixed effects, and last the contextual effect (between − within), ``<predictor>_contextual``."""
+        return self._with_contextual
+
+    @cached_property
+    def _with_contextual(self) -> pd.DataFrame:
+        weights = {between(self.predictor): 1.0, within(self.predictor): -1.0}
+        contextual = self.fit.contrast(weights, f"{self.predictor}_contextual")
+        return pd.concat([self.fit.table(), contextual], ignore_index=True)
+
+    def sensitivity(self) -> pd.DataFrame:
+        """Within and between effects under other choices about time, on the same rows.
+
+        Returns
+        -------
+        DataFrame
+            ``time, term, estimate, std_error, df, statistic, p_value, ci_low, ci_high, used``; ``time`` is "not adjusted",
+            "adjusted", or "adjusted, own slope per patient". A model that the data cannot bear has missing numbers.
+        """
+        return self._sensitivity
+
+    @cached_property
+    def _sensitivity(self) -> pd.DataFrame:
+        rows = self.frame.dropna(subset=[self.outcome, self.predictor])
+        found = []
+        for name, adjusted, slope in _CHOICES:
+            try:
+                other = within_between(
+                    rows, self.outcome, self.predictor, adjust_time=adjusted, random_time=slope, method=self.fit.method,
+                    patient=self.columns.patient, therapist=self.columns.therapist, session=self.columns.session,
+                )  # fmt: skip
+                table = other.fit.table()
+            except AllianceStatsError:
+                table = self.fit.table().assign(estimate=np.nan, std_error=np.nan, df=np.nan, statistic=np.nan)
+                table = table.assign(p_value=np.nan, ci_low=np.nan, ci_high=np.nan)
+            kept = table[table["term"].isin([within(self.predictor), between(self.predictor)])]
+            used = adjusted == self.adjusted and slope == self.random_time
+            found.append(kept.assign(used=used).pipe(lambda f, name=name: f.assign(time=name)))
+        frame = pd.concat(found, ignore_index=True)
+        return frame[["time", *frame.columns.drop("time")]]
+
+    @property
+    def random_time(self) -> bool:
+        """Whether every patient has a slope of time."""
+        at = self.fit.arrays.group_names.index(self.columns.patient)
+        return TIME in self.fit.arrays.effect_names[at]
+
+    def report(self) -> Sentences:
+        """Within, between and contextual effect, and how the within effect depends on time."""
+        from alliance_stats.models.within_between_words import within_between_report
+
+        return within_between_report(self)
+
+    def plot(self, kind: str = "within_between", *, axes: object = None) -> Panels:
+        """Draw patient means with the between line, and centred points with the within line, on one scale."""
+        if kind != "within_between":
+            raise DataError(f"This result has no figure {kind!r}. {did_you_mean(kind, ('within_between',))}")
+        from alliance_stats.models.within_between_figure import draw
+
+        return draw(self, axes)
+
+
+_CHOICES = (
+    ("not adjusted", False, False),
+    ("adjusted", True, False),
+    ("adjusted, own slope per patient", True, True),
+)
+
+
+def within_between(
+    data: SessionTable | pd.DataFrame,
+    outcome: str = OUTCOME,
+    predictor: str = ALLIANCE,
+    *,
+    adjust_time: bool = True,
+    random_time: bool = False,
+    method: Method = "REML",
+    patient: str = PATIENT,
+    therapist: str | None = THERAPIST,
+    session: str = SESSION,
+) -> WithinBetweenResult:
+    """Split the association of two scores into a within-patient and a between-patient effect.
+
+    The predictor is centred at each patient's mean over the sessions in which both scores are present, so that the
+    deviations sum to zero within every patient of the analysis sample.
+
+    Parameters
+    ----------
+    data : SessionTable or DataFrame
+        One row per patient and session; both scores of the same session.
+    outcome, predictor : str
+        Columns of the scores.
+    adjust_time : bool
+        Hold session − 1 constant, so that two scores that merely both change over therapy are not taken as related.
+        The estimates with and without stand side by side in :meth:`WithinBetweenResult.sensitivity`.
+    random_time : bool
+        Give every patient a slope of time as well.
+    method : {"REML", "ML"}
+    patient, therapist, session : str
+        Columns; ``therapist=None`` leaves therapists out.
+
+    Returns
+    -------
+    WithinBetweenResult
+        Terms ``<predictor>_within``, ``<predictor>_between``, ``sessions_since_start``, and the contextual effect.
+
+    Raises
+    ------
+    DesignError
+        If no patient has two sessions with different predictor values (no within effect), or all patients have the
+        same mean (no between effect).
+
+    References
+    ----------
+    Curran & Bauer (2011), Annual Review of Psychology, 62, 583-619.
+    """
+    columns = Columns(patient, therapist, session)
+    frame = with_time(frame_of(data), session, patient)
+    for score in (outcome, predictor):
+        numeric_score(frame, score)
+    frame = _centred(frame, outcome, predictor, patient)
+    extra, reason = therapist_term(frame, columns, outcome, predictor)
+    y, p, inside, across = quoted(outcome, patient, within(predictor), between(predictor))
+    time = f" + {TIME}" if adjust_time or random_time else ""
+    slope = f" + {TIME}" if random_time else ""
+    fit = mixed(f"{y} ~ {inside} + {across}{time} + (1{slope} | {p}){extra}", _labelled(data, frame, predictor), method)
+    remarks = [
+        f"{predictor} is centred at each patient's mean over the sessions in which {predictor} and {outcome} are both "
+        "present.",
+        *([reason] if reason else []),
+    ]
+    return WithinBetweenResult(fit, columns, frame, tuple(remarks), outcome, predictor, bool(time))
+
+
+def _centred(frame: pd.DataFrame, outcome: str, predictor: str, patient: str) -> pd.DataFrame:
+    """Centre within the rows that have both scores; the others have no centred value."""
+    complete = frame[[outcome, predictor, patient]].notna().all(axis=1).to_numpy()
+    if not complete.any():
+        raise DataError(f"No session of any patient has both {outcome!r} and {predictor!r}. Check the two columns.")
+    inside, across = np.full(len(frame), np.nan), np.full(len(frame), np.nan)
+    rows = frame.loc[complete]
+    inside[complete], across[complete] = split_within_between(
+        rows[predictor].to_numpy(float), pd.factorize(rows[patient])[0]
+    )
+    spread = np.abs(rows[predictor].to_numpy(float)).max()
+    if np.abs(inside[complete]).max() <= 1e-12 * spread:
+        raise DesignError(
+            f"{predictor!r} does not vary within any of {rows[patient].nunique()} patients, so there is no within-patient "
+            "effect to estimate. Use one row per patient and an ordinary regression for the effect between patients."
+        )
+    if np.ptp(across[complete]) <= 1e-12 * spread:
+        raise DesignError(
+            f"All {rows[patient].nunique()} patients have the same mean of {predictor!r} (is it centred already?), so there is "
+            "no between-patient effect to estimate. Pass the uncentred score."
+        )
+    return frame.assign(**{within(predictor): inside, between(predictor): across})
+
+
+def _labelled(data: SessionTable | pd.DataFrame, frame: pd.DataFrame, predictor: str) -> SessionTable | pd.DataFrame:
+    title = codebook_of(data).get(predictor).title
+    return rewrap(
+        data,
+        frame,
+        Variable(within(predictor), f"{title}, deviation from the patient's mean", made_from=f"{predictor} − patient mean"),
+        Variable(between(predictor), f"{title}, patient mean", made_from=f"patient mean of {predictor}"),
+    )
+
+
+__all__ = ["INTERCEPT", "WithinBetweenResult", "within_between"]

@@ -1,0 +1,76 @@
+"""Sentences about mixed models, direction and level first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from alliance_stats.names import INTERCEPT
+from alliance_stats.report.numbers import number
+from alliance_stats.report.sentences import Sentences, full, join
+
+if TYPE_CHECKING:
+    from alliance_stats.models.mixed import MixedResult
+
+_METHODS = {"REML": "restricted maximum likelihood", "ML": "maximum likelihood"}
+
+
+def row_of(table: pd.DataFrame, term: str) -> pd.Series:
+    """The row of one term."""
+    return table.loc[table["term"] == term].iloc[0]
+
+
+def statistics(row: Mapping[str, object] | pd.Series) -> Sentences:
+    """``, b = …, SE = …, 95% CI […], t(…) = …, p = ….`` to close a sentence with."""
+    return Sentences(", ") + full(row) + Sentences(".")
+
+
+def points(value: float) -> str:
+    """A difference without its sign, in points."""
+    return f"{number(abs(value))} {'point' if number(abs(value)) == '1.00' else 'points'}"
+
+
+def describe_mixed(fit: MixedResult) -> str:
+    """The model in words: outcome, predictors, random effects, estimator, degrees of freedom."""
+    predictors = [name for name in fit.arrays.fixed_names if name != INTERCEPT]
+    parts = []
+    for factor, names in zip(fit.arrays.design.factors, fit.arrays.effect_names, strict=True):
+        effects = " and ".join("intercepts" if name == INTERCEPT else f"slopes of {name}" for name in names)
+        correlated = " (correlated)" if any(len(block) > 1 for block in factor.blocks) else ""
+        parts.append(f"random {effects} by {factor.name} ({factor.n_levels} levels){correlated}")
+    fixed = ", ".join(predictors) or "an intercept only"
+    return (
+        f"Linear mixed model of {fit.formula.outcome} on {fixed}, with {'; '.join(parts)}; {fit.solution.n_obs} rows. "
+        f"Estimated by {_METHODS[fit.method]}; degrees of freedom after Satterthwaite. Formula: {fit.formula.text}"
+    )
+
+
+def mixed_report(fit: MixedResult) -> Sentences:
+    """One sentence per predictor, then how much the groups vary, then what must be said about the fit."""
+    table = fit.table()
+    sentences = [_effect(row, fit) for _, row in table.iterrows() if row["term"] != INTERCEPT]
+    if not sentences:
+        sentences = [Sentences("The estimated mean was " + number(table["estimate"].iloc[0])) + statistics(table.iloc[0])]
+    return join(*sentences, _spread(fit), *map(Sentences.plain, fit.notes()))
+
+
+def _effect(row: pd.Series, fit: MixedResult) -> Sentences:
+    outcome = fit.codebook.get(fit.formula.outcome).title
+    direction = "higher" if row["estimate"] > 0 else "lower"
+    lead = f"Per unit of {row['term']}, {outcome} was {points(row['estimate'])} {direction}, other terms held constant"
+    return Sentences.plain(lead) + statistics(row)
+
+
+def _spread(fit: MixedResult) -> Sentences:
+    variance = fit.variance()
+    single = variance[variance["term2"].isna()]
+    parts = []
+    for row in single.itertuples():
+        if not isinstance(row.term, str):
+            parts.append(f"residual {number(row.sdcor)}")
+        else:
+            what = "intercepts" if row.term == INTERCEPT else f"slopes of {row.term}"
+            parts.append(f"{what} of {row.group} {number(row.sdcor)}")
+    return Sentences.plain(f"Standard deviations were: {', '.join(parts)}.")
