@@ -26,7 +26,7 @@ _HOMES = {
     "therapist_change": "alliance_stats.models.therapist_change",
     "therapist_effects": "alliance_stats.models.therapist_effects",
     "simulate_sessions": "alliance_stats.simulate.sessions",
-    "study_report": "alliance_stats.study",
+    "study_report": "alliance_stats.study.pipeline",
     "errors": "alliance_stats.errors",
 }
 

@@ -67,7 +67,7 @@ def _environment() -> dict[str, str]:
 
 def _from_lme4(record: dict) -> dict[str, object]:
     return {
-        "name": f"lme4 {record['lme4']} ({record['R'].removesuffix(' Patched').split(' (')[0]})",
+        "name": f"lme4 {record['lme4']} (R {record['R'].split()[2]})",
         "estimates_seconds": record["estimates_seconds"],
         "call_seconds": record["call_seconds"],
         "criterion": record["deviance"],

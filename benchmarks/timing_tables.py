@@ -42,12 +42,14 @@ def heading(result: DesignTimings) -> str:
 def text(result: DesignTimings) -> str:
     """One design as lines for the terminal."""
     lines = [heading(result), f"    {result.design.formula}"]
-    lines.append(f"    {'CPU seconds':<32}{'arrays → estimates':>22}{'whole call':>22}{'evaluations':>13}")
+    lines.append(f"    {'CPU seconds':<24}{'arrays → estimates':>22}{'whole call':>22}{'evaluations':>13}")
     for timing in result.measured:
-        times = [f"{seconds(one)} {ratio:>8}" for one, ratio in _times_with_ratios(result, timing)]
-        lines.append(f"    {timing.name:<32}{times[0]:>22}{times[1]:>22}{timing.evaluations:>13}")
-    lines += [f"    {timing.peer}: no figures, {timing.missing}" for timing in result.timings.values() if timing.missing]
-    lines += [f"    {name} − ours: {line}" for name, *line in _agreement_lines(result)]
+        times = [f"{seconds(one)} {ratio:>10}" for one, ratio in _times_with_ratios(result, timing)]
+        lines.append(f"    {timing.name:<24}{times[0]:>22}{times[1]:>22}{timing.evaluations:>13}")
+    lines += [
+        f"    {timing.peer}: no figures, {timing.missing}" for timing in result.timings.values() if timing.missing
+    ]
+    lines += [f"    {name} − ours: {line}" for name, line in _agreement_lines(result)]
     return "\n".join(lines)
 
 

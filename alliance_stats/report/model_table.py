@@ -83,7 +83,7 @@ def model_table(
     return ResultTable(
         frame,
         title,
-        (*_warnings(one), *_abbreviations(one), *notes),
+        (*_warnings(one, notes), *_abbreviations(one), *notes),
         formats=_formats(fixed),
         headings={"term": "", "statistic": _test_heading(fixed)},
         number=number,

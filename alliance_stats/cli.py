@@ -1,0 +1,99 @@
+"""The command line: ``alliance-stats report FILE``. Arguments, progress, exit codes; no statistics.
+
+Exit codes: 0 done; 1 a fault of ours; 2 the input is at fault; 3 a model did not converge (the report is written and
+says so).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alliance_stats import __version__
+from alliance_stats.errors import AllianceStatsError
+
+if TYPE_CHECKING:
+    from alliance_stats.study.pipeline import StudyReport
+
+DONE, OUR_FAULT, INPUT_AT_FAULT, NOT_CONVERGED = 0, 1, 2, 3
+_DEMO = "simulated_alliance"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="alliance-stats", description="From session-by-session ratings to a results page."
+    )
+    parser.add_argument("--version", action="version", version=f"alliance-stats {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    report = commands.add_parser(
+        "report",
+        help="read a file of sessions and write a folder with a results page",
+        description="Read a file of sessions and write report.html, tables/, figures/ and results.json.",
+    )
+    source = report.add_mutually_exclusive_group(required=True)
+    source.add_argument("file", nargs="?", type=Path, help="CSV file, one row per patient and session")
+    source.add_argument("--demo", action="store_true", help="use the simulated sessions that come with the package")
+    report.add_argument("--study", type=Path, help="study.toml: which column is what (guessed from the names if left out)")
+    report.add_argument("--out", type=Path, default=Path("report"), help="folder to write (default: report)")
+    report.add_argument("--overwrite", action="store_true", help="replace an existing report folder")
+    report.add_argument("--real-ids", action="store_true", help="show ids as they are in the file instead of pseudonyms")
+    report.add_argument("--quiet", action="store_true", help="no progress, no closing lines")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        report = _report(options)
+    except (AllianceStatsError, OSError) as error:
+        print(f"alliance-stats: {error}", file=sys.stderr)
+        return INPUT_AT_FAULT
+    except Exception:
+        traceback.print_exc()
+        print(f"alliance-stats {__version__}: this is a fault of ours. Please report it with the lines above.", file=sys.stderr)
+        return OUR_FAULT
+    if not options.quiet:
+        print(f"Report: {report.page}")
+        if not report.converged:
+            print("A model did not converge; the report says which.", file=sys.stderr)
+    return DONE if report.converged else NOT_CONVERGED
+
+
+def _report(options: argparse.Namespace) -> StudyReport:
+    from alliance_stats.data.guess_study import guess_study
+    from alliance_stats.data.registry import dataset_folder, load_dataset
+    from alliance_stats.data.study_file import read_study
+    from alliance_stats.names import ALLIANCE, OUTCOME
+    from alliance_stats.study.folder import check_free
+    from alliance_stats.study.pipeline import study_report
+
+    check_free(options.out, options.overwrite)
+    if options.demo:
+        study = read_study(options.study or dataset_folder(_DEMO) / "study.toml")
+        sessions = load_dataset(_DEMO)
+    else:
+        study = read_study(options.study) if options.study else guess_study(options.file)
+        sessions = study.read(options.file)
+    for line in study.assumed:
+        if not options.quiet:
+            print(f"Assumed: {line}", file=sys.stderr)
+    return study_report(
+        sessions,
+        options.out,
+        alliance=study.report.alliance or ALLIANCE,
+        outcome=study.report.outcome or OUTCOME,
+        title=study.report.title or study.title,
+        pseudonyms=study.report.pseudonyms and not options.real_ids,
+        assumed=study.assumed,
+        overwrite=options.overwrite,
+        progress=not options.quiet,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""Texts to dates. The order of day and month is read from the values or asked for, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from alliance_stats.data.raw_table import distinct_texts
+from alliance_stats.errors import DataError
+
+#: Dates with the year first (2021-01-05, 2021/1/5, 20210105), a time and an offset after it are understood.
+_YEAR_FIRST = (
+    r"(?P<year>[0-9]{4})(?:(?P<mark>[-/.])(?P<month>[0-9]{1,2})(?P=mark)(?P<day>[0-9]{1,2})|(?P<short>[0-9]{4}))"
+)
+_YEAR_LAST = r"(?P<first>[0-9]{1,2})(?P<mark>[-/.])(?P<second>[0-9]{1,2})(?P=mark)(?P<year>[0-9]{4})"
+_TIME = r"(?:[T ]+(?P<clock>[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)(?:[.,][0-9]+)?\s*(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+
+Order = Literal["day first", "month first", "undecided", "contradictory", "none"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dates:
+    """A column read as dates.
+
+    Parameters
+    ----------
+    dates : Series of datetime64
+        The dates (clock time included where there is one; an offset from UTC is dropped); NaT where missing or bad.
+    bad : ndarray of bool, shape (n_rows,)
+        Where something stands that is no date.
+    unclear : ndarray of bool, shape (n_rows,)
+        Where day and month could be swapped and nothing decides.
+    order : str
+        Order of day and month in dates that have the year last: ``"day first"``, ``"month first"``, ``"undecided"``
+        (no value decides), ``"contradictory"`` (some values need one order, some the other), ``"none"`` (no such date).
+    """
+
+    dates: pd.Series
+    bad: np.ndarray
+    unclear: np.ndarray
+    order: Order
+
+
+def read_dates(values: pd.Series, missing: Sequence[str], date_format: str | None = None) -> Dates:
+    """Turn a column into dates.
+
+    Parameters
+    ----------
+    values : Series of length n_rows
+        Texts, or dates already.
+    missing : sequence of str
+        Texts that stand for a missing date.
+    date_format : str, optional
+        As in ``strftime``. Without it, dates with the year first are read as ISO; day and month of the others are
+        told apart by the values (a 13 or more must be a day).
+
+    Raises
+    ------
+    DataError
+        If the format cannot be understood.
+    """
+    if pd.api.types.is_datetime64_any_dtype(values):
+        plain = values.dt.tz_localize(None) if values.dt.tz is not None else values
+        nowhere = np.zeros(len(values), dtype=bool)
+        return Dates(plain.astype("datetime64[us]").reset_index(drop=True), nowhere, nowhere, "none")
+    codes, texts = distinct_texts(values)
+    words = pd.Series(texts, dtype="str").str.strip()
+    absent = words.isin(["", *missing]).to_numpy()
+    unclear = np.zeros(len(words), dtype=bool)
+    order: Order = "none"
+    if date_format is not None:
+        read = _with_format(words.mask(absent), date_format)
+    else:
+        read, unclear, order = _without_format(words)
+    read = read.mask(absent)
+    bad = (read.isna() & ~absent & ~unclear).to_numpy()
+    unclear &= ~absent
+    return Dates(read.take(codes).reset_index(drop=True), bad[codes], unclear[codes], order)
+
+
+def _with_format(words: pd.Series, date_format: str) -> pd.Series:
+    try:
+        read = pd.to_datetime(words, format=date_format, errors="coerce")
+    except (ValueError, TypeError) as error:
+        raise DataError(f"date_format={date_format!r} is not understood: {error}. Write e.g. '%d.%m.%Y'.") from None
+    if not pd.api.types.is_datetime64_dtype(read):  # offsets from UTC: keep the clock on the wall
+        read = pd.Series([pd.NaT if pd.isna(date) else date.replace(tzinfo=None) for date in read], index=words.index)
+    return read.astype("datetime64[us]")
+
+
+def _without_format(words: pd.Series) -> tuple[pd.Series, np.ndarray, Order]:
+    iso = words.str.extract(f"^{_YEAR_FIRST}{_TIME}$")
+    local = words.str.extract(f"^{_YEAR_LAST}{_TIME}$")
+    month = iso["month"].fillna(iso["short"].str[:2])
+    day = iso["day"].fillna(iso["short"].str[2:])
+    read = _dates(iso["year"], month, day, iso["clock"])
+    first, second = (pd.to_numeric(local[name]).to_numpy("float64") for name in ("first", "second"))
+    order = _order(first, second)
+    unclear = np.isfinite(first) & (first != second) & (first <= 12) & (second <= 12)
+    if order == "contradictory":
+        return read, np.isfinite(first), order
+    if order == "undecided":
+        # Where day and month are the same number, their order does not matter.
+        same = local.where(pd.Series(first == second, index=local.index))
+        return read.fillna(_dates(same["year"], same["first"], same["second"], same["clock"])), unclear, order
+    if order == "month first":
+        local = local.rename(columns={"first": "second", "second": "first"})
+    dates = _dates(local["year"], local["second"], local["first"], local["clock"])
+    return read.fillna(dates), np.zeros_like(unclear), order
+
+
+def _order(first: np.ndarray, second: np.ndarray) -> Order:
+    days_first = ((first > 12) & (first <= 31) & (second <= 12)).any()
+    months_first = ((second > 12) & (second <= 31) & (first <= 12)).any()
+    if days_first and months_first:
+        return "contradictory"
+    if days_first or months_first:
+        return "day first" if days_first else "month first"
+    return "undecided" if np.isfinite(first).any() else "none"
+
+
+def _dates(year: pd.Series, month: pd.Series, day: pd.Series, clock: pd.Series) -> pd.Series:
+    texts = year + "-" + month.str.zfill(2) + "-" + day.str.zfill(2)
+    whole_clock = clock.where(clock.str.len() > 5, clock + ":00").fillna("00:00:00").str.zfill(8)
+    return pd.to_datetime(texts + " " + whole_clock, format="%Y-%m-%d %H:%M:%S", errors="coerce").astype(
+        "datetime64[us]"
+    )

@@ -1,0 +1,33 @@
+"""Pseudonyms for reports: who is who cannot be read from them without the data."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pandas as pd
+
+from alliance_stats.data.session_table import SessionTable, rewrap
+from alliance_stats.names import PATIENT, THERAPIST
+
+_PREFIXES = {PATIENT: "P", THERAPIST: "T"}
+
+
+def with_pseudonyms(sessions: SessionTable) -> SessionTable:
+    """Replace patient and therapist ids by ``P001``, ``T01``, ….
+
+    The numbers follow the order of a hash keyed with the content of the data: the same data give the same pseudonyms,
+    and the order says nothing about the ids.
+    """
+    frame = sessions.frame
+    key = hashlib.sha256(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()).digest()
+    for column, prefix in _PREFIXES.items():
+        if column in frame:
+            frame = frame.assign(**{column: frame[column].map(_pseudonyms(frame[column], prefix, key)).astype("str")})
+    return rewrap(sessions, frame)
+
+
+def _pseudonyms(ids: pd.Series, prefix: str, key: bytes) -> dict[str, str]:
+    known = ids.dropna().unique()
+    ordered = sorted(known, key=lambda name: hashlib.blake2b(str(name).encode(), key=key[:32]).digest())
+    width = max(2, len(str(len(ordered))))
+    return {name: f"{prefix}{number:0{width}d}" for number, name in enumerate(ordered, 1)}

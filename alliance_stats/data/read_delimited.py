@@ -1,0 +1,184 @@
+"""Read a delimited text file (CSV, TSV) into texts: nothing is converted, nothing is guessed about values."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from alliance_stats.data.raw_table import RawTable
+from alliance_stats.data.read_options import ReadOptions
+from alliance_stats.data.text_format import TextFormat, decode, find_format
+from alliance_stats.errors import DataError, did_you_mean
+
+#: Rows are read in pieces, so that columns nobody asked for never stand in memory all at once.
+_PIECE = 250_000
+#: Name of a helper column; a column of a file cannot have it, because names of files' columns are stripped.
+_FILLED = " filled "
+_SKIPPED = re.compile(r"line (\d+): expected")
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Read a file whole.
+
+    Raises
+    ------
+    DataError
+        If there is no such file (the nearest name in the folder is given) or it cannot be read.
+    """
+    path = Path(path)
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"There is no file {str(path)!r}. {_nearby(path)}") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{str(path)!r} cannot be read: {error}. Give the path of a file.") from None
+
+
+def _nearby(path: Path) -> str:
+    try:
+        names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
+    except OSError:
+        return f"There is no folder {str(path.parent)!r} either."
+    return did_you_mean(path.name, names) if names else "Its folder is empty."
+
+
+def read_header(path: str | Path, options: ReadOptions | None = None) -> tuple[str, ...]:
+    """Return the column names of a delimited file.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty, or no delimited text.
+    """
+    options = options or ReadOptions()
+    text, _ = decode(read_bytes(path), Path(path).name, options.encoding)
+    return find_format(text, Path(path).name, options).header
+
+
+def read_delimited(
+    path: str | Path, choose: Callable[[Sequence[str]], dict[str, int]], options: ReadOptions
+) -> RawTable:
+    """Read the chosen columns of a delimited file as texts.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    choose : callable
+        Takes the header, returns the names of the wanted columns and their positions.
+    options : ReadOptions
+        Delimiter and encoding where they are given.
+
+    Returns
+    -------
+    RawTable
+        Every value as text, blank lines left out, with each row's line in the file.
+
+    Raises
+    ------
+    DataError
+        If the file is no delimited text, or a quotation mark is never closed.
+    """
+    content = read_bytes(path)
+    name = Path(path).name
+    text, encoding = decode(content, name, options.encoding)
+    form = find_format(text, name, options)
+    wanted = choose(form.header)
+    body = text[form.body_from :]
+    del text
+    frame, skipped = _parse(body, form, name, wanted)
+    kept, long_lines = _line_numbers(body, form, len(frame), skipped)
+    filled = np.flatnonzero(frame.pop(_FILLED).to_numpy())
+    if not filled.size and not long_lines.size:
+        raise DataError(f"{name} has a header and 0 rows. Check that the export was finished.")
+    return RawTable(
+        name=name,
+        columns={column: frame[column].take(filled).reset_index(drop=True) for column in wanted},
+        places=kept[filled],
+        place_word="line",
+        sha256=hashlib.sha256(content).hexdigest(),
+        n_rows=len(filled),
+        reading={"encoding": encoding, **form.reading},
+        long_lines=tuple(long_lines.tolist()),
+    )
+
+
+def _parse(body: str, form: TextFormat, name: str, wanted: dict[str, int]) -> tuple[pd.DataFrame, list[int]]:
+    """Return the wanted columns (and whether a row holds anything), and the positions of the records left out."""
+    # pandas cuts a first row that is longer than the header without a word. Behind a header of our own and one blank
+    # line every row is held to the header's number of fields.
+    lead = form.delimiter.join(str(number) for number in range(len(form.header))) + "\n\n"
+    pieces: list[pd.DataFrame] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with pd.read_csv(
+                io.BytesIO((lead + body).encode("utf-8")),
+                sep=form.delimiter,
+                dtype=str,
+                na_filter=False,
+                index_col=False,
+                skip_blank_lines=False,
+                on_bad_lines="warn",
+                chunksize=_PIECE,
+            ) as reader:
+                pieces += [_wanted_part(piece, wanted) for piece in reader]
+    except (pd.errors.ParserError, ValueError) as error:
+        raise DataError(f"{name} cannot be split into columns: {_parser_words(error, form)}") from None
+    skipped = [int(record) - 3 for warning in caught for record in _SKIPPED.findall(str(warning.message))]
+    return pd.concat(pieces, ignore_index=True).iloc[1:].reset_index(drop=True), skipped
+
+
+def _parser_words(error: Exception, form: TextFormat) -> str:
+    opened = re.search(r"EOF inside string starting at row (\d+)", str(error))
+    if opened:
+        line = int(opened[1]) - 2 + form.first_line
+        return f"1 quotation mark is never closed (opened at line {line}). Close it, or take it out."
+    return f"{str(error).strip()}. Give delimiter= and encoding=, or export the file anew."
+
+
+def _wanted_part(piece: pd.DataFrame, wanted: dict[str, int]) -> pd.DataFrame:
+    part = piece.iloc[:, list(wanted.values())].set_axis(list(wanted), axis=1)
+    filled = np.ones(len(piece), dtype=bool)
+    # A blank line has an empty last field, so only those rows are looked at whole.
+    ends_empty = np.flatnonzero((piece.iloc[:, -1] == "").to_numpy())
+    if ends_empty.size:
+        ends = piece.iloc[ends_empty]
+        filled[ends_empty] = np.any([ends[column].str.strip() != "" for column in ends.columns], axis=0)
+    part[_FILLED] = filled
+    return part
+
+
+def _line_numbers(body: str, form: TextFormat, n_rows: int, skipped: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the line of each row that was kept, and of each that was left out as too long."""
+    n_records = n_rows + len(skipped)
+    starts = np.arange(n_records)
+    n_breaks = body.count("\n") + (body.count("\r") - body.count("\r\n") if "\r" in body else 0)
+    if n_breaks + (not body.endswith(("\n", "\r"))) > n_records:
+        starts = _starts_of_records(body, form.delimiter, n_records)
+    left_out = np.zeros(n_records, dtype=bool)
+    left_out[skipped] = True
+    lines = starts + form.first_line
+    return lines[~left_out], lines[left_out]
+
+
+def _starts_of_records(body: str, delimiter: str, n_records: int) -> np.ndarray:
+    """Count lines, not records: some quoted field holds a line break."""
+    starts = np.arange(n_records)
+    reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter)
+    before = 0
+    try:
+        for record, _ in zip(range(n_records), reader, strict=False):
+            starts[record] = before
+            before = reader.line_num
+    except csv.Error:
+        pass  # a field beyond the csv module's limit; from here on the numbers count records
+    return starts

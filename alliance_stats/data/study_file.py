@@ -1,0 +1,259 @@
+"""The study file (``study.toml``): which column is what, each score's range and direction. Plain data, never run."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alliance_stats.data.column_map import ROLES, ColumnMap, make_score, name_problem, score_problems
+from alliance_stats.data.read_delimited import read_bytes
+from alliance_stats.data.read_options import ReadOptions
+from alliance_stats.data.read_sessions import read_mapped
+from alliance_stats.data.session_table import SessionTable
+from alliance_stats.errors import DataError, StudyFileError, count, did_you_mean
+
+TABLES = ("title", "file", "columns", "scores", "report")
+FILE_KEYS = ("path", "delimiter", "decimal", "encoding", "missing", "date_format", "on_faults")
+REPORT_KEYS = ("title", "alliance", "outcome", "pseudonyms", "time_zero")
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What ``[report]`` asks for.
+
+    Parameters
+    ----------
+    title : str
+        Title of the page; the study's title when empty.
+    alliance, outcome : str or None
+        Names of the scores that play these parts; None where the study has no such score.
+    pseudonyms : bool
+        Whether ids are replaced before anything is written.
+    time_zero : int
+        Session at which time is 0.
+    """
+
+    title: str = ""
+    alliance: str | None = None
+    outcome: str | None = None
+    pseudonyms: bool = True
+    time_zero: int = 1
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study file, read: plain data that says how to read a file of sessions.
+
+    Parameters
+    ----------
+    title : str
+        What the study is called.
+    columns : ColumnMap
+        Which column is what, with each score's range, direction and label.
+    file : str or None
+        The data file as the study file names it.
+    options : ReadOptions
+        How the data file is written.
+    report : ReportOptions
+        What the report should show.
+    assumed : tuple of str
+        What was assumed, in sentences; empty where a study file says it all.
+    folder : Path
+        Folder that ``file`` is relative to.
+    """
+
+    title: str
+    columns: ColumnMap
+    file: str | None = None
+    options: ReadOptions = field(default_factory=ReadOptions)
+    report: ReportOptions = field(default_factory=ReportOptions)
+    assumed: tuple[str, ...] = ()
+    folder: Path = field(default_factory=Path, compare=False)
+
+    def read(self, path: str | Path | None = None) -> SessionTable:
+        """Read the sessions.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            The data file; by default the one that the study file names.
+
+        Raises
+        ------
+        StudyFileError
+            If there is no path here nor in the study file.
+        DataError
+            As :func:`~alliance_stats.read_sessions` raises it.
+        """
+        if path is None:
+            if self.file is None:
+                raise StudyFileError(
+                    'The study names no data file. Give its path, or write [file] path = "sessions.csv".'
+                )
+            path = self.folder / self.file
+        return read_mapped(path, self.columns, self.options)
+
+
+def read_study(path: str | Path) -> Study:
+    """Read a study file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A TOML file with ``title``, ``[columns]`` (``patient`` and ``session`` or ``date`` at least),
+        ``[scores.<name>]`` tables, and optional ``[file]`` and ``[report]``.
+
+    Returns
+    -------
+    Study
+        Its contents. Nothing in the file is ever evaluated.
+
+    Raises
+    ------
+    StudyFileError
+        If the file is no TOML (the line is named), or has keys or values that are not understood; all are listed.
+    DataError
+        If there is no such file.
+    """
+    path = Path(path)
+    contents = _parse(read_bytes(path), path.name)
+    problems = [
+        f"{key!r} is no table of a study file. {did_you_mean(key, TABLES)}" for key in contents if key not in TABLES
+    ]
+    title = _text(contents, "title", "", problems)
+    columns = _columns(contents, problems)
+    file, options = _file(_table(contents, "file", problems), problems)
+    names = [score.name for score in columns.scores] if columns else []
+    report = _report(_table(contents, "report", problems), names, problems)
+    if problems or columns is None:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        raise StudyFileError(f"{count(len(problems), 'problem')} in {path.name}:\n{lines}")
+    return Study(title, columns, file, options, report, folder=path.parent)
+
+
+def _parse(content: bytes, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise StudyFileError(f"{name} is not UTF-8 (line {line}). Save it as UTF-8.") from None
+    except tomllib.TOMLDecodeError as error:
+        paths = " Write paths with / or in single quotes." if b"\\" in content else ""
+        raise StudyFileError(
+            f"{name} is no valid TOML: {error}.{paths} Texts need quotes, tables stand in [ ]."
+        ) from None
+    except RecursionError:
+        raise StudyFileError(f"{name} is no study file: its values are nested too deeply.") from None
+
+
+def _table(contents: Mapping[str, Any], name: str, problems: list[str]) -> Mapping[str, Any]:
+    table = contents.get(name, {})
+    if isinstance(table, Mapping):
+        return table
+    problems.append(f"{name!r} must be a table: write [{name}] on a line of its own, its keys below")
+    return {}
+
+
+def _text(table: Mapping[str, Any], key: str, where: str, problems: list[str]) -> str:
+    value = table.get(key, "")
+    if isinstance(value, str):
+        return value
+    problems.append(f"{where}{key} = {value!r} must be text, in quotes")
+    return ""
+
+
+def _unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str, problems: list[str]) -> None:
+    problems += [f"[{where}] unknown key {key!r}. {did_you_mean(key, known)}" for key in table if key not in known]
+
+
+def _columns(contents: Mapping[str, Any], problems: list[str]) -> ColumnMap | None:
+    table = _table(contents, "columns", problems)
+    before = len(problems)
+    _unknown(table, tuple(ROLES), "columns", problems)
+    for role, column in table.items():
+        if role in ROLES and (not isinstance(column, str) or not column):
+            problems.append(f"[columns] {role} = {column!r} must be the name of a column, in quotes")
+    if "patient" not in table:
+        problems.append("[columns] patient is missing: the column that says whose session it was")
+    if "session" not in table and "date" not in table:
+        problems.append("[columns] session is missing (or date): the column that orders each patient's sessions")
+    scores = []
+    for name, spec in _table(contents, "scores", problems).items():
+        found = [problem] if (problem := name_problem(name)) else []
+        found += score_problems(spec) if isinstance(spec, Mapping) else ['it must be a table with column = "…"']
+        problems += [f"[scores.{name}] {problem}" for problem in found]
+        if not found:
+            scores.append(make_score(name, spec))
+    if len(problems) > before:
+        return None
+    mapped = ColumnMap(**table, scores=tuple(scores))
+    try:
+        mapped.check()
+    except DataError as error:
+        problems.append(f"[columns] {error}")
+        return None
+    return mapped
+
+
+def _file(table: Mapping[str, Any], problems: list[str]) -> tuple[str | None, ReadOptions]:
+    _unknown(table, FILE_KEYS, "file", problems)
+    given: dict[str, Any] = {}
+    for key in FILE_KEYS:
+        value = table.get(key)
+        if value is None:
+            continue
+        if key == "missing":
+            sound = isinstance(value, list) and all(isinstance(code, str | int | float) for code in value)
+            wanted = 'a list of texts, e.g. ["", "NA", "-99"]'
+        else:
+            sound, wanted = isinstance(value, str) and bool(value), "text, in quotes"
+        if not sound:
+            problems.append(f"[file] {key} = {value!r} must be {wanted}")
+            continue
+        if key != "path":
+            try:
+                ReadOptions(**{key: value})
+            except DataError as error:
+                problems.append(f"[file] {error}")
+                continue
+        given[key] = value
+    path = given.pop("path", None)
+    return path, ReadOptions(**given)
+
+
+def _report(table: Mapping[str, Any], scores: list[str], problems: list[str]) -> ReportOptions:
+    _unknown(table, REPORT_KEYS, "report", problems)
+    named: dict[str, str | None] = {}
+    for part in ("alliance", "outcome"):
+        name = _text(table, part, "[report] ", problems)
+        if name and scores and name not in scores:
+            problems.append(f"[report] {part} = {name!r} is none of the scores. {did_you_mean(name, scores)}")
+        named[part] = name or (part if part in scores else None)
+    pseudonyms = table.get("pseudonyms", True)
+    if not isinstance(pseudonyms, bool):
+        problems.append(f"[report] pseudonyms = {pseudonyms!r} must be true or false")
+    time_zero = table.get("time_zero", 1)
+    if isinstance(time_zero, bool) or not isinstance(time_zero, int) or not 0 <= time_zero < 1_000_000:
+        problems.append(f"[report] time_zero = {time_zero!r} must be a session number, e.g. 1")
+    title = _text(table, "title", "[report] ", problems)
+    return ReportOptions(title, named["alliance"], named["outcome"], pseudonyms, time_zero)
+
+
+def study_text(study: Study, available: tuple[str, ...] = ()) -> str:
+    """Write a study as the text of a study file; :func:`read_study` reads it back to the same.
+
+    Parameters
+    ----------
+    study : Study
+        What to write.
+    available : tuple of str, optional
+        Column names of the data file, listed in a comment.
+    """
+    from alliance_stats.data.study_template import template
+
+    scores = {score.name: score for score in study.columns.scores}
+    file = {"path": study.file, **asdict(study.options)}
+    return template(study.title, file, study.columns.keys, scores, asdict(study.report), study.assumed, available)

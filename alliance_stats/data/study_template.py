@@ -1,0 +1,104 @@
+"""Write the text of a study file, to be edited by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from alliance_stats.data.column_map import ROLES, ScoreColumn
+from alliance_stats.data.read_options import ReadOptions
+
+#: What stands where a column is not known.
+UNKNOWN = "…"
+_WIDTH = 100
+
+
+def template(
+    title: str,
+    file: Mapping[str, object],
+    columns: Mapping[str, str],
+    scores: Mapping[str, ScoreColumn],
+    report: Mapping[str, object],
+    assumed: Sequence[str] = (),
+    available: Sequence[str] = (),
+) -> str:
+    """Write a study file.
+
+    Parameters
+    ----------
+    title : str
+        Title of the study.
+    file : mapping of str to object
+        ``path`` and the reading options; what has its default value is left out.
+    columns : mapping of str to str
+        Role (``"patient"``) to column.
+    scores : mapping of str to ScoreColumn
+        The scores.
+    report : mapping of str to object
+        Options of the report; None and empty texts are left out.
+    assumed : sequence of str
+        Sentences for the first lines, as comments.
+    available : sequence of str
+        Column names of the data file, for a comment.
+
+    Returns
+    -------
+    str
+        Valid TOML.
+    """
+    lines = [_comment(sentence) for sentence in assumed]
+    lines += [f"title = {_value(title)}", "", "[file]", *_file_lines(file), ""]
+    lines.append("[columns]")
+    if available:
+        lines.append(_comment(f"columns of the file: {_listed(available)}"))
+    lines += [f"{role} = {_value(columns[role])}" for role in ROLES if role in columns]
+    for score in scores.values():
+        lines += ["", *_score_lines(score)]
+    asked = {key: value for key, value in report.items() if value not in (None, "")}
+    lines += ["", "[report]", *(f"{key} = {_value(value)}" for key, value in asked.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _file_lines(file: Mapping[str, object]) -> list[str]:
+    usual = ReadOptions()
+    return [
+        f"{key} = {_value(value)}"
+        for key, value in file.items()
+        if value is not None and value != getattr(usual, key, None)
+    ]
+
+
+def _score_lines(score: ScoreColumn) -> list[str]:
+    name = score.name if re.fullmatch(r"[A-Za-z0-9_-]+", score.name) else _value(score.name)
+    lines = [f"[scores.{name}]", f"column = {_value(score.column)}"]
+    if score.low is None or score.high is None:
+        lines.append("# range = [1, 5]       # lowest and highest possible score")
+    else:
+        lines.append(f"range = {_value([score.low, score.high])}")
+    lines.append(f"higher = {_value(score.higher)}" if score.higher else '# higher = "better"   # or "worse"')
+    if score.label:
+        lines.append(f"label = {_value(score.label)}")
+    return lines
+
+
+def _comment(sentence: str) -> str:
+    return "# " + re.sub(r"[\x00-\x08\x0a-\x1f\x7f\s]+", " ", sentence)
+
+
+def _listed(names: Iterable[str]) -> str:
+    text = ", ".join(names)
+    return text if len(text) <= 10 * _WIDTH else text[: 10 * _WIDTH] + " …"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    if isinstance(value, int):
+        return repr(value)
+    # A JSON text is a TOML text, except that TOML also wants U+007F escaped.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

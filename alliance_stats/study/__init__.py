@@ -1,0 +1,1 @@
+"""The one pipeline: sessions to a report folder."""

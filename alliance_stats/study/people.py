@@ -1,0 +1,103 @@
+"""Who is in the data: patients, therapists, sessions, changes of therapist, rows left out."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from alliance_stats.data.session_table import SessionTable
+from alliance_stats.design.episodes import change_summary
+from alliance_stats.errors import count
+from alliance_stats.names import PATIENT, SESSION, THERAPIST
+from alliance_stats.report.document import Section
+from alliance_stats.report.figures.attendance import attendance
+from alliance_stats.report.sentences import Sentences, join
+from alliance_stats.report.tables import ResultTable
+from alliance_stats.study.answers import Answer, plain
+
+
+def who(sessions: SessionTable, scores: tuple[str, ...]) -> Answer:
+    """Count who is in the data, and say which rows were left out while reading."""
+    frame = sessions.frame
+    counts = _counts(frame, sessions, scores)
+    changes = changes_of(frame)
+    observed = frame[[PATIENT, SESSION]].assign(observed=frame[list(scores)].notna().any(axis=1))
+    tables = [ResultTable(counts, "Patients, Therapists and Sessions", formats={"value": "text", "n": "whole"}, headings=_HEADINGS)]
+    if len(sessions.faults):
+        shown = sessions.faults[["fault", "column", "n", "done", "way_out"]]
+        tables.append(ResultTable(shown, "What Was Found While Reading the File", headings=_FAULT_HEADINGS))
+    section = Section(
+        key="who",
+        heading="Who is in the data",
+        question="Which patients, therapists and sessions is this report about?",
+        sentences=join(_people(frame), _lengths(frame), _moves(frame, changes), _left_out(sessions)),
+        tables=tuple(tables),
+        figure=attendance(observed, simulated=sessions.source.simulated),
+        notes=tuple(f"{key}: {value}." for key, value in sessions.source.reading.items()),
+    )
+    numbers = {"counts": plain(counts), "n_changes": len(changes), "faults": plain(sessions.faults)}
+    return Answer(section, numbers)
+
+
+_HEADINGS = {"what": "", "n": "n", "value": "Median (range)"}
+_FAULT_HEADINGS = {"fault": "Finding", "column": "Column", "n": "n", "done": "What was done", "way_out": "What you can do"}
+
+
+def changes_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """Changes of therapist, one row each; none where the data name no therapists."""
+    if THERAPIST not in frame or frame[THERAPIST].isna().all():
+        return pd.DataFrame(columns=[PATIENT, "change"])
+    return change_summary(frame)
+
+
+def _counts(frame: pd.DataFrame, sessions: SessionTable, scores: tuple[str, ...]) -> pd.DataFrame:
+    rows: list[tuple[str, int, str]] = [("Sessions (rows)", len(frame), "")]
+    rows.append(("Patients", frame[PATIENT].nunique(), ""))
+    rows.append(("Sessions per patient", frame[PATIENT].nunique(), _median_range(frame.groupby(PATIENT).size())))
+    if THERAPIST in frame:
+        named = frame.dropna(subset=[THERAPIST])
+        rows.append(("Therapists", named[THERAPIST].nunique(), ""))
+        caseload = named.groupby(THERAPIST)[PATIENT].nunique()
+        rows.append(("Patients per therapist", len(caseload), _median_range(caseload)))
+        rows.append(("Changes of therapist", len(changes_of(frame)), ""))
+    for score in scores:
+        title = sessions.codebook.get(score).title
+        rows.append((f"Sessions with {title}", int(frame[score].notna().sum()), ""))
+    return pd.DataFrame(rows, columns=["what", "n", "value"])
+
+
+def _median_range(values: pd.Series) -> str:
+    return f"{values.median():g} ({values.min()}–{values.max()})" if len(values) else ""
+
+
+def _people(frame: pd.DataFrame) -> Sentences:
+    therapists = f" of {count(frame[THERAPIST].nunique(), 'therapist')}" if THERAPIST in frame else ""
+    return Sentences.plain(
+        f"The data hold {count(len(frame), 'session')} of {count(frame[PATIENT].nunique(), 'patient')}{therapists}."
+    )
+
+
+def _lengths(frame: pd.DataFrame) -> Sentences:
+    lengths = frame.groupby(PATIENT).size()
+    return Sentences(f"Patients had {lengths.median():g} sessions in the median (range {lengths.min()} to {lengths.max()}).")
+
+
+def _moves(frame: pd.DataFrame, changes: pd.DataFrame) -> Sentences:
+    if THERAPIST not in frame:
+        return Sentences("The data name no therapists; differences between therapists and changes of therapist are left out.")
+    if changes.empty:
+        return Sentences("No patient changed therapist; the section on changes of therapist is left out.")
+    n_patients, n_returns = changes[PATIENT].nunique(), int(changes["returned"].sum())
+    returns = f", of which {n_returns} to a former therapist" if n_returns else ""
+    return Sentences(
+        f"{count(n_patients, 'patient', 'patients')} changed therapist ({count(len(changes), 'change')} in all{returns})."
+    )
+
+
+def _left_out(sessions: SessionTable) -> Sentences:
+    faults = sessions.faults
+    gone = faults[faults["done"] == "row left out"]
+    if gone.empty:
+        return Sentences("No row of the file was left out while reading it.")
+    reasons = "; ".join(f"{row.fault} ({row.n})" for row in gone.itertuples())
+    n = sessions.source.n_rows - len(sessions)
+    return Sentences.plain(f"{n} of {sessions.source.n_rows} rows of the file were left out: {reasons}.")

@@ -1,0 +1,224 @@
+"""Sessions in, a results page out: ``study_report``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from alliance_stats import __version__
+from alliance_stats.data.pseudonyms import with_pseudonyms
+from alliance_stats.data.session_table import SessionTable, Source, frame_of, require_columns
+from alliance_stats.errors import DataError
+from alliance_stats.names import ALLIANCE, OUTCOME, PATIENT, SESSION, THERAPIST
+from alliance_stats.report.document import Document, render_html
+from alliance_stats.report.figures.canvas import save
+from alliance_stats.study.answers import Answer
+from alliance_stats.study.folder import check_free, replaced
+from alliance_stats.study.people import changes_of, who
+from alliance_stats.study.sections import (
+    alliance_over_sessions,
+    alliance_with_outcome,
+    change_of_therapist,
+    differences_between_therapists,
+)
+
+_REFERENCES = (
+    "Bates, D., Mächler, M., Bolker, B., & Walker, S. (2015). Fitting linear mixed-effects models using lme4. Journal of "
+    "Statistical Software, 67(1). https://doi.org/10.18637/jss.v067.i01",
+    "Curran, P. J., & Bauer, D. J. (2011). The disaggregation of within-person and between-person effects in longitudinal "
+    "models of change. Annual Review of Psychology, 62, 583–619. https://doi.org/10.1146/annurev.psych.093008.100356",
+    "Kuznetsova, A., Brockhoff, P. B., & Christensen, R. H. B. (2017). lmerTest package: Tests in linear mixed effects models. "
+    "Journal of Statistical Software, 82(13). https://doi.org/10.18637/jss.v082.i13",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class StudyReport:
+    """A written report.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it was written.
+    document : Document
+        The page.
+    results : dict
+        What stands in ``results.json``.
+    converged : bool
+        False if any model did not converge; the page then says which.
+    """
+
+    folder: Path
+    document: Document
+    results: dict[str, object]
+    converged: bool
+
+    @property
+    def page(self) -> Path:
+        """The page, one self-contained HTML file."""
+        return self.folder / "report.html"
+
+    def _repr_html_(self) -> str:
+        import html
+
+        sections = "".join(f"<li><b>{html.escape(s.heading)}.</b> {s.sentences.html}</li>" for s in self.document.sections)
+        return f"<p>Report written to {html.escape(str(self.page))}</p><ul>{sections}</ul>"
+
+
+def study_report(
+    sessions: SessionTable | pd.DataFrame,
+    out: str | Path = "report",
+    *,
+    alliance: str = ALLIANCE,
+    outcome: str = OUTCOME,
+    title: str = "",
+    pseudonyms: bool = True,
+    assumed: tuple[str, ...] = (),
+    overwrite: bool = False,
+    progress: bool = False,
+) -> StudyReport:
+    """Write a folder with a results page, its tables, figures and every number.
+
+    Parameters
+    ----------
+    sessions : SessionTable or DataFrame
+        One row per patient and session, under canonical column names.
+    out : str or Path
+        Folder to write: ``report.html``, ``tables/``, ``figures/``, ``results.json``.
+    alliance, outcome : str
+        Columns of the two scores; sections that need one that is not there are left out, and the page says so.
+    title : str
+        Title of the page.
+    pseudonyms : bool
+        Show ``P001`` and ``T01`` for patients and therapists instead of their ids.
+    assumed : tuple of str
+        What was assumed about the file, in words; shown at the top of the page.
+    overwrite : bool
+        Replace an existing report folder. The old one stays until the new one is complete.
+    progress : bool
+        Show a progress bar on stderr when it takes longer than two seconds.
+
+    Returns
+    -------
+    StudyReport
+
+    Raises
+    ------
+    OutputExistsError
+        If the folder exists and may not be replaced.
+    DataError
+        If the data have neither score, or no sessions.
+    """
+    check_free(Path(out), overwrite)
+    table = _as_table(sessions)
+    scores = tuple(name for name in (alliance, outcome) if name in table.frame)
+    if not scores:
+        require_columns(table.frame, alliance, outcome)
+    shown = with_pseudonyms(table) if pseudonyms else table
+    answers = list(_asked(_questions(shown, alliance, outcome, scores), progress))
+    document = Document(
+        title=title or f"Alliance and outcome: {table.source.name}",
+        subtitle=f"{len(table)} sessions of {table.frame[PATIENT].nunique()} patients, from {table.source.name}",
+        sections=tuple(answer.section for answer in answers),
+        warnings=(*assumed, *_missing_scores(alliance, outcome, scores)),
+        provenance=_provenance(table),
+        references=_REFERENCES,
+        simulated=table.source.simulated,
+    )
+    converged = all(answer.converged for answer in answers)
+    results = _results(table, answers, converged)
+    with replaced(Path(out), overwrite) as folder:
+        _write(folder, document, results)
+    return StudyReport(Path(out), document, results, converged)
+
+
+def _as_table(sessions: SessionTable | pd.DataFrame) -> SessionTable:
+    frame = frame_of(sessions)
+    require_columns(frame, PATIENT, SESSION)
+    if frame.duplicated([PATIENT, SESSION]).any():
+        n = int(frame.duplicated([PATIENT, SESSION]).sum())
+        raise DataError(f"{n} rows repeat a patient and session. Read the data with read_sessions(), which lists them.")
+    if isinstance(sessions, SessionTable):
+        return sessions
+    content = pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()
+    return SessionTable(frame, source=Source("DataFrame", hashlib.sha256(content).hexdigest(), len(frame)))
+
+
+def _questions(
+    sessions: SessionTable, alliance: str, outcome: str, scores: tuple[str, ...]
+) -> list[tuple[str, Callable[[], Answer]]]:
+    """The sections that these data allow, in the order of the page."""
+    frame = sessions.frame
+    asked: list[tuple[str, Callable[[], Answer]]] = [("who is in the data", lambda: who(sessions, scores))]
+    if alliance in scores:
+        asked.append(("alliance over sessions", lambda: alliance_over_sessions(sessions, alliance)))
+    if len(scores) == 2:
+        asked.append(("alliance and outcome", lambda: alliance_with_outcome(sessions, outcome, alliance)))
+    if alliance in scores and len(changes_of(frame)):
+        asked.append(("change of therapist", lambda: change_of_therapist(sessions, alliance)))
+    if THERAPIST in frame and frame[THERAPIST].notna().any():
+        asked.append(("differences between therapists", lambda: differences_between_therapists(sessions, scores[-1])))
+    return asked
+
+
+def _asked(questions: list[tuple[str, Callable[[], Answer]]], progress: bool) -> Iterator[Answer]:
+    from tqdm import tqdm
+
+    bar = tqdm(questions, desc="Report", unit="section", delay=2, disable=not progress)
+    for name, ask in bar:
+        bar.set_postfix_str(name, refresh=False)
+        yield ask()
+
+
+def _missing_scores(alliance: str, outcome: str, scores: tuple[str, ...]) -> tuple[str, ...]:
+    gone = [name for name in (alliance, outcome) if name not in scores]
+    return tuple(f"The data have no column {name!r}; the sections that need it are left out." for name in gone)
+
+
+def _provenance(table: SessionTable) -> dict[str, str]:
+    return {
+        "Made with": f"alliance_stats {__version__}",
+        "Input": table.source.name,
+        "SHA-256 of the input": table.source.sha256,
+        "Python": platform.python_version(),
+        "Date": date.today().isoformat(),
+    }
+
+
+def _results(table: SessionTable, answers: list[Answer], converged: bool) -> dict[str, object]:
+    return {
+        "package": "alliance_stats",
+        "version": __version__,
+        "input": {
+            "name": table.source.name,
+            "sha256": table.source.sha256,
+            "n_rows": table.source.n_rows,
+            "simulated": table.source.simulated,
+        },
+        "converged": converged,
+        "sections": {answer.section.key: dict(answer.numbers) for answer in answers},
+    }
+
+
+def _write(folder: Path, document: Document, results: dict[str, object]) -> None:
+    (folder / "report.html").write_text(render_html(document), encoding="utf-8")
+    (folder / "results.json").write_text(
+        json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
+    tables, figures = folder / "tables", folder / "figures"
+    tables.mkdir()
+    figures.mkdir()
+    for section in document.sections:
+        for number, table in enumerate(section.tables, 1):
+            name = section.key if number == 1 else f"{section.key}-{number}"
+            table.to_csv(tables / f"{name}.csv")
+            (tables / f"{name}.html").write_text(table.to_html(), encoding="utf-8")
+        if section.figure is not None:
+            save(section.figure, figures / section.key)

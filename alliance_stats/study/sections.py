@@ -1,0 +1,124 @@
+"""The sections of a report, each a question put to its model."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import pandas as pd
+
+from alliance_stats.data.session_table import SessionTable
+from alliance_stats.errors import ConvergenceWarning, DesignError
+from alliance_stats.models.growth import growth
+from alliance_stats.models.question import QuestionResult
+from alliance_stats.models.therapist_change import therapist_change
+from alliance_stats.models.therapist_effects import therapist_effects
+from alliance_stats.models.within_between import within_between
+from alliance_stats.report.document import Section
+from alliance_stats.report.figures.canvas import Drawn
+from alliance_stats.report.sentences import Sentences
+from alliance_stats.report.tables import ResultTable
+from alliance_stats.study.answers import Answer, numbers_of, plain
+
+
+def alliance_over_sessions(sessions: SessionTable, alliance: str) -> Answer:
+    """How the alliance runs over sessions."""
+
+    def ask() -> tuple[QuestionResult, Drawn, list[ResultTable], dict[str, object]]:
+        result = growth(sessions, alliance)
+        shapes = result.shapes()
+        return result, result.plot(), [_shapes_table(shapes)], {"shapes": plain(shapes), "curve": plain(result.curve())}
+
+    return _answer("growth", "Alliance over sessions", "How does the alliance run over sessions?", ask)
+
+
+def alliance_with_outcome(sessions: SessionTable, outcome: str, alliance: str) -> Answer:
+    """How alliance goes with outcome, within and between patients."""
+
+    def ask() -> tuple[QuestionResult, Drawn, list[ResultTable], dict[str, object]]:
+        result = within_between(sessions, outcome, alliance)
+        sensitivity = result.sensitivity()
+        return result, result.plot(), [_sensitivity_table(sensitivity)], {"sensitivity": plain(sensitivity)}
+
+    question = "How does the alliance go with the outcome, within patients and between them?"
+    return _answer("within-between", "Alliance and outcome", question, ask)
+
+
+def change_of_therapist(sessions: SessionTable, alliance: str) -> Answer:
+    """What happens to the alliance at a change of therapist."""
+
+    def ask() -> tuple[QuestionResult, Drawn, list[ResultTable], dict[str, object]]:
+        result = therapist_change(sessions, alliance)
+        return result, result.plot(), [], {"aligned": plain(result.aligned()), "curve": plain(result.curve())}
+
+    return _answer("change", "Change of therapist", "What happens to the alliance when the therapist changes?", ask)
+
+
+def differences_between_therapists(sessions: SessionTable, score: str) -> Answer:
+    """How much therapists differ."""
+
+    def ask() -> tuple[QuestionResult, Drawn, list[ResultTable], dict[str, object]]:
+        result = therapist_effects(sessions, score)
+        numbers = {"effects": plain(result.effects()), "shares": plain(result.shares()), "test": result.test}
+        return result, result.plot(), [_shares_table(result.shares())], numbers
+
+    return _answer("therapists", "Differences between therapists", f"How much do therapists differ in {score}?", ask)
+
+
+def _answer(
+    key: str,
+    heading: str,
+    question: str,
+    ask: Callable[[], tuple[QuestionResult, Drawn, list[ResultTable], dict[str, object]]],
+) -> Answer:
+    """Put the question; where the data cannot tell, the section says why."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # said on the page instead
+            result, figure, tables, numbers = ask()
+    except DesignError as refusal:
+        sentence = Sentences.plain(f"These data cannot answer the question: {refusal}")
+        return Answer(Section(key, heading, question, sentence, warnings=(str(refusal),)), {"not_estimated": str(refusal)})
+    fit = result.fit
+    unconverged = () if fit.converged else (fit.solution.story.message,)
+    section = Section(
+        key=key,
+        heading=heading,
+        question=question,
+        sentences=result.report(),
+        tables=(result.result_table(heading), *tables),
+        figure=figure,
+        model=result.describe(),
+        notes=result.notes(),
+        warnings=unconverged,
+    )
+    return Answer(section, numbers_of(result) | numbers, fit.converged)
+
+
+def _shapes_table(shapes: pd.DataFrame) -> ResultTable:
+    shown = shapes.assign(chosen=shapes["chosen"].map({True: "shown above", False: ""}))
+    return ResultTable(
+        shown,
+        "Shapes of Growth Compared",
+        ("Fitted by maximum likelihood to the same rows. A lower AIC or BIC is better.",),
+        formats={"n_parameters": "whole", "deviance": "number:1", "aic": "number:1", "bic": "number:1"},
+        headings={"shape": "Shape", "n_parameters": "Parameters", "deviance": "−2LL", "aic": "AIC", "bic": "BIC", "chosen": ""},
+    )
+
+
+def _sensitivity_table(frame: pd.DataFrame) -> ResultTable:
+    return ResultTable(
+        frame.drop(columns="used"),
+        "The Same Effects Under Other Choices About Time in Therapy",
+        ("Time is the session number. All rows rest on the same sessions.",),
+        headings={"time": "Time", "term": "Effect"},
+    )
+
+
+def _shares_table(frame: pd.DataFrame) -> ResultTable:
+    return ResultTable(
+        frame,
+        "Shares of the Variance at Session 1",
+        formats={"variance": "number:3", "share": "bounded:3"},
+        headings={"level": "Level", "variance": "Variance", "share": "Share"},
+    )
