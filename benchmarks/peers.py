@@ -25,8 +25,8 @@ _OPENBLAS_OVERRIDES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 class Timing:
     """What one program took and found on one data set.
 
-    Seconds are CPU seconds; ``call_seconds`` is the user's call on a data frame, ``estimates_seconds`` the part from ready
-    arrays to estimates. ``missing`` says why there are no figures; everything else is then empty.
+    Seconds are CPU seconds; ``call_seconds`` is the user's call on a data frame, ``estimates_seconds`` the part from
+    ready arrays to estimates. ``missing`` says why there are no figures; everything else is then empty.
     """
 
     peer: str
@@ -43,11 +43,11 @@ class Timing:
 
 def time_peer(peer: str, design: SessionDesign, data: Path, reps: int | None) -> Timing:
     """Time one of ``PEERS`` on the data written for a design; a program that is not there is reported, not raised."""
-    slow = peer == "lme4"
-    repeats = reps or (design.slow_reps if slow else design.reps)
-    if slow and shutil.which("Rscript") is None:
+    repeats = reps or (design.reps if peer == "ours" else design.slow_reps)
+    in_r = peer == "lme4"
+    if in_r and shutil.which("Rscript") is None:
         return Timing(peer, missing="Rscript is not on the PATH")
-    script = ["Rscript", "lme4_timing.R"] if slow else [sys.executable, "time_python_peer.py", peer]
+    script = ["Rscript", "lme4_timing.R"] if in_r else [sys.executable, "time_python_peer.py", peer]
     out = data.with_name(f"{peer}.json")
     out.unlink(missing_ok=True)
     command = [*script, str(data), design.formula, str(repeats), str(out)]
@@ -56,7 +56,7 @@ def time_peer(peer: str, design: SessionDesign, data: Path, reps: int | None) ->
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         return Timing(peer, missing=f"it ended with exit code {done.returncode}: {last}")
     record = json.loads(out.read_text())
-    return Timing(peer, **(_from_lme4(record) if slow else record))
+    return Timing(peer, **(_from_lme4(record) if in_r else record))
 
 
 def _environment() -> dict[str, str]:

@@ -16,8 +16,9 @@ INTERCEPT_SD, SLOPE_SD, CORRELATION, THERAPIST_SD, RESIDUAL_SD = 0.5, 0.04, -0.2
 class SessionDesign:
     """Who sees whom, how often, and how often each program is timed on it.
 
-    ``sessions`` is the least and the largest number of sessions of a patient, drawn evenly. A change of therapist goes to
-    another of the ``clinic_size`` therapists of the same clinic (None: of all therapists).
+    ``sessions`` is the least and the largest number of sessions of a patient, drawn evenly. A change of therapist goes
+    to another of the ``clinic_size`` therapists of the same clinic (None: of all therapists). ``slow_reps`` are for
+    the other programs.
     """
 
     label: str
@@ -70,7 +71,7 @@ def simulate(design: SessionDesign) -> pd.DataFrame:
 
 
 def _draw_changes(design: SessionDesign, n: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Session of each patient's change: at least one session stands before it; beyond the last one for those who stay."""
+    """Session of each patient's change, with one session or more before it; beyond the last for those who stay."""
     at = random.integers(1, n)
     stays = random.permutation(n.size) >= round(design.change_rate * n.size)
     return np.where(stays, n, at)

@@ -1,7 +1,7 @@
 """Time one Python program on one data set:  time_python_peer.py {ours,mixedlm} data.csv "formula" reps out.json
 
-Runs in a process of its own, so that neither library's imports, caches or threads touch the other's figures. Seconds are
-CPU seconds of the whole process (all threads), the best of ``reps`` after one call that is not counted.
+Runs in a process of its own, so that neither library's imports, caches or threads touch the other's figures. Seconds
+are CPU seconds of the whole process (all threads), the best of ``reps`` after one call that is not counted.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Mixedlm:
 
 
 def variances(patient: np.ndarray, therapist: np.ndarray, sigma2: float) -> dict[str, float]:
-    """Variances and the covariance of ``(1 + session | patient) + (1 | therapist)``, under names shared by all programs."""
+    """Name the variances of ``(1 + session | patient) + (1 | therapist)`` in one way for all programs."""
     return {
         "patient intercept": float(patient[0, 0]),
         "patient slope": float(patient[1, 1]),

@@ -66,10 +66,8 @@ def _times_with_ratios(result: DesignTimings, timing: Timing) -> list[tuple[floa
 def _agreement_lines(result: DesignTimings) -> Iterator[tuple[str, str]]:
     for timing in result.compared:
         criterion, fixed, variances = agreement(result.timings["ours"], timing)
-        yield (
-            timing.name,
-            f"criterion {criterion:+.1e}, fixed effects at most {fixed:.1e}, variances at most {variances:.1e} (relative)",
-        )
+        relative = f"fixed effects at most {fixed:.1e}, variances at most {variances:.1e} (relative)"
+        yield timing.name, f"criterion {criterion:+.1e}, {relative}"
 
 
 def agreement(ours: Timing, other: Timing) -> tuple[float, float, float]:
@@ -116,9 +114,11 @@ def _introduction(results: list[DesignTimings]) -> str:
 
 This page is written by `python benchmarks/mixed.py --out docs/performance.md`; run it again to renew the figures.
 
-CPU seconds on one thread (user + system), the best of several runs, each program in a process of its own; REML. *Arrays → estimates*
-starts from ready arrays and ends with estimates, standard errors and the criterion; *whole call* is the call a user
-makes on a data frame with text ids. The number in brackets says how many times as long as alliance_stats a program took.
+CPU seconds on one thread (user + system), the best of several runs after a first one that is not counted (lme4 on the
+large data: one run), each program in a process of its own; REML, default settings (lme4: `calc.derivs = FALSE`).
+*Arrays → estimates* starts from ready arrays and ends with estimates, standard errors and the criterion; *whole call*
+is the call that a user makes on a data frame with text ids (lme4: factors). The number in brackets says how many times
+as long as alliance_stats a program took.
 
 Measured {date.today().isoformat()} on {_machine()}. {programs}."""
 
@@ -158,8 +158,8 @@ def _agreement_table(results: list[DesignTimings]) -> str:
     head = [
         "## Agreement",
         "",
-        "The other program's criterion minus ours (above zero: ours is the better optimum), and the largest difference of",
-        "fixed effects and of variances relative to ours. The others stop their search earlier.",
+        "The other program's criterion minus ours (above zero: ours is the better optimum), and the largest difference",
+        "of fixed effects and of variances (with the covariance), relative to ours.",
         "",
         "| data | program | criterion | fixed effects | variances |",
         "|---|---|---|---|---|",

@@ -17,7 +17,7 @@ from alliance_stats.errors import DataError, StudyFileError, count, did_you_mean
 
 TABLES = ("title", "file", "columns", "scores", "report")
 FILE_KEYS = ("path", "delimiter", "decimal", "encoding", "missing", "date_format", "on_faults")
-REPORT_KEYS = ("title", "alliance", "outcome", "pseudonyms", "time_zero")
+REPORT_KEYS = ("title", "alliance", "outcome", "pseudonyms")
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,12 @@ class ReportOptions:
         Names of the scores that play these parts; None where the study has no such score.
     pseudonyms : bool
         Whether ids are replaced before anything is written.
-    time_zero : int
-        Session at which time is 0.
     """
 
     title: str = ""
     alliance: str | None = None
     outcome: str | None = None
     pseudonyms: bool = True
-    time_zero: int = 1
 
 
 @dataclass(frozen=True)
@@ -235,11 +232,8 @@ def _report(table: Mapping[str, Any], scores: list[str], problems: list[str]) ->
     pseudonyms = table.get("pseudonyms", True)
     if not isinstance(pseudonyms, bool):
         problems.append(f"[report] pseudonyms = {pseudonyms!r} must be true or false")
-    time_zero = table.get("time_zero", 1)
-    if isinstance(time_zero, bool) or not isinstance(time_zero, int) or not 0 <= time_zero < 1_000_000:
-        problems.append(f"[report] time_zero = {time_zero!r} must be a session number, e.g. 1")
     title = _text(table, "title", "[report] ", problems)
-    return ReportOptions(title, named["alliance"], named["outcome"], pseudonyms, time_zero)
+    return ReportOptions(title, named["alliance"], named["outcome"], pseudonyms)
 
 
 def study_text(study: Study, available: tuple[str, ...] = ()) -> str:

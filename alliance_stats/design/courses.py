@@ -13,6 +13,8 @@ from alliance_stats.names import PATIENT, SESSION, THERAPIST
 
 #: Time in a course: sessions since the first one, so that an intercept is the level at session 1.
 TIME = "sessions_since_start"
+SQUARED = f"{TIME}_squared"
+LOGARITHM = "log_session"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,12 @@ from alliance_stats.errors import FormulaError, did_you_mean
 
 #: Functions that a formula may call.
 FUNCTIONS = ("log", "log10", "log2", "exp", "sqrt", "abs", "poly", "bs", "cr", "scale", "center", "C", "I")
+#: Parentheses and calls inside one another; deeper ones are no formula that a person wrote.
+_MAX_DEPTH = 30
+#: Terms that a piece of a formula may multiply out to: ``(a + b)^40`` would keep the machine busy for years.
+_MAX_TERMS = 500
+_MAX_LENGTH = 20_000
+_EXPONENTS = tuple("123456789")
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,8 @@ class Formula:
         Bar terms; ``a/b`` stands already as ``a`` and ``a:b``.
     variables : tuple of str
         Every column that is named, in order of appearance.
+    predictors : tuple of str
+        Those of them that stand elsewhere than right of a bar (the outcome's among them).
     """
 
     text: str
@@ -64,16 +72,24 @@ class Formula:
     fixed: str
     random: tuple[RandomTerm, ...]
     variables: tuple[str, ...]
+    predictors: tuple[str, ...]
 
 
 @dataclass
 class _Parser:
-    """Recursive descent over the tokens; every method returns the piece of formula that it has read."""
+    """Recursive descent over the tokens; every method returns the piece of formula that it has read.
+
+    ``terms`` is the number of terms that the piece read last multiplies out to.
+    """
 
     formula: str
     tokens: list[Token]
     at: int = 0
+    depth: int = 0
+    in_call: bool = False
+    terms: int = 1
     variables: list[str] = field(default_factory=list)
+    predictors: list[str] = field(default_factory=list)
     random: list[RandomTerm] = field(default_factory=list)
 
     @property
@@ -101,6 +117,22 @@ class _Parser:
         if name not in self.variables:
             self.variables.append(name)
         return name
+
+    def enter(self) -> None:
+        """Go one parenthesis deeper."""
+        self.depth += 1
+        if self.depth > _MAX_DEPTH:
+            fail(self.formula, self.next.place, f"More than {_MAX_DEPTH} parentheses inside one another")
+        self.expect("(")
+
+    def leave(self) -> None:
+        self.expect(")")
+        self.depth -= 1
+
+    def count_terms(self, terms: int, place: int) -> None:
+        if terms > _MAX_TERMS:
+            fail(self.formula, place, f"This multiplies out to more than {_MAX_TERMS} terms")
+        self.terms = terms
 
     # ---- the right side ---------------------------------------------------------------------------------------
 
@@ -143,61 +175,88 @@ class _Parser:
         if self.sees("|", "||"):
             fail(self.formula, self.next.place, "Expected the effects before the bar, such as 1")
         effects = self.sum()
+        if not self.sees("|", "||"):
+            fail(self.formula, self.next.place, f"Expected '|', but found {self.next.text!r}")
         correlated = self.take().text == "|"
-        levels = [self.group_part()]
+        levels = [self.group_part(())]
         while self.sees("/"):
             self.take()
-            levels.append(levels[-1] + self.group_part())
+            levels.append(levels[-1] + self.group_part(levels[-1]))
         self.expect(")")
         self.random += [RandomTerm(effects, group, correlated) for group in levels]
 
-    def group_part(self) -> tuple[str, ...]:
-        if self.next.kind == "name" and self.tokens[self.at + 1].text == "(":
-            fail(self.formula, self.next.place, f"A grouping is a column, a/b or a:b; {self.next.text}(…) is not known")
-        parts = [self.name()]
+    def group_part(self, before: tuple[str, ...]) -> tuple[str, ...]:
+        parts = [self.group_column(before)]
         while self.sees(":"):
             self.take()
-            parts.append(self.name())
+            parts.append(self.group_column((*before, *parts)))
         return tuple(parts)
+
+    def group_column(self, before: tuple[str, ...]) -> str:
+        """One column of a grouping; a second time it would divide nothing further."""
+        if self.next.kind == "name" and self.tokens[self.at + 1].text == "(":
+            fail(self.formula, self.next.place, f"A grouping is a column, a/b or a:b; {self.next.text}(…) is not known")
+        if self.next.text in before:
+            fail(self.formula, self.next.place, f"{self.next.text!r} stands twice in one grouping")
+        return self.name()
 
     # ---- expressions ------------------------------------------------------------------------------------------
 
     def sum(self) -> str:
         text = self.take().text if self.sees("-", "+") else ""
         text += self.product()
+        terms = self.terms
         while self.sees("+", "-"):
+            place = self.next.place
             text += f" {self.take().text} {self.product()}"
+            terms += self.terms
+            self.count_terms(terms, place)
         return text
 
     def product(self) -> str:
         text = self.power()
+        terms = self.terms
         while self.sees("*", "/", ":"):
-            text += self.take().text + self.power()
+            sign = self.take()
+            text += sign.text + self.power()
+            terms = terms * self.terms + (0 if sign.text == ":" else terms + self.terms)
+            self.count_terms(1 if self.in_call else terms, sign.place)
         return text
 
     def power(self) -> str:
+        before, read = self.next.place, len(self.predictors)
         text = self.atom()
-        while self.sees("^", "**"):
-            self.take()
-            if self.next.kind != "number":
-                fail(self.formula, self.next.place, "Expected a number as the exponent")
-            text += "**" + self.take().text
-        return text
+        if not self.sees("^", "**"):
+            return text
+        sign = self.take()
+        if self.next.kind != "number":
+            fail(self.formula, self.next.place, "Expected a number as the exponent")
+        if len(self.predictors) == read:
+            # a power of a plain number, such as 9**9**9, can occupy the machine for ever
+            fail(self.formula, before, "Expected the name of a column in what is raised to a power")
+        if not self.in_call and self.next.text not in _EXPONENTS:
+            fail(self.formula, self.next.place, "Expected 1, 2, … or 9 as the exponent (write I(…) to compute a power)")
+        exponent = self.take().text
+        self.count_terms(1 if self.in_call else self.terms ** int(exponent), sign.place)
+        if self.sees("^", "**"):
+            fail(self.formula, self.next.place, "A power of a power needs parentheses")
+        return f"{text}**{exponent}"
 
     def atom(self) -> str:
-        token = self.next
+        token, self.terms = self.next, 1
         if token.kind == "number":
             return self.take().text
         if token.kind == "name":
             if self.tokens[self.at + 1].text == "(":
                 return self.call()
+            self.predictors.append(self.next.text)
             return quote(self.name())
         if self.sees("("):
-            self.take()
+            self.enter()
             inside = self.sum()
             if self.sees("|", "||"):
                 fail(self.formula, self.next.place, "A bar term cannot stand inside another term")
-            self.expect(")")
+            self.leave()
             return f"({inside})"
         fail(self.formula, token.place, f"Unexpected {token.text!r}" if token.text else "Something is missing")
 
@@ -206,12 +265,14 @@ class _Parser:
         if function.text not in FUNCTIONS:
             known = did_you_mean(function.text, FUNCTIONS)
             fail(self.formula, function.place, f"Formulas know no function {function.text!r}. {known} Found it")
-        self.expect("(")
+        outside, self.in_call = self.in_call, True
+        self.enter()
         arguments = [self.argument()]
         while self.sees(","):
             self.take()
             arguments.append(self.argument())
-        self.expect(")")
+        self.leave()
+        self.in_call, self.terms = outside, 1
         return f"{function.text}({', '.join(arguments)})"
 
     def argument(self) -> str:
@@ -248,10 +309,13 @@ def parse_formula(text: str) -> Formula:
     """
     if not isinstance(text, str):
         raise FormulaError(f"A formula is a text such as 'outcome ~ session + (1 | patient_id)', not {type(text).__name__}.")
+    if len(text) > _MAX_LENGTH:
+        raise FormulaError(f"The formula has {len(text)} characters; at most {_MAX_LENGTH} are read. Combine predictors first.")
     parser = _Parser(text, tokenize(text))
     if parser.sees("~"):
         fail(text, parser.next.place, "Expected the outcome before '~'")
     outcome = parser.atom()
     parser.expect("~")
     fixed = parser.right_side()
-    return Formula(text, outcome, fixed, tuple(parser.random), tuple(parser.variables))
+    predictors = tuple(dict.fromkeys(parser.predictors))
+    return Formula(text, outcome, fixed, tuple(parser.random), tuple(parser.variables), predictors)

@@ -7,14 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from alliance_stats.design.formula import Formula, RandomTerm
+from alliance_stats.design.formula import FUNCTIONS, Formula, RandomTerm
 from alliance_stats.design.sample import Sample, take_sample
+from alliance_stats.design.tokens import tokenize
 from alliance_stats.engine.mixed.design import GroupingFactor, MixedDesign
 from alliance_stats.errors import AllianceStatsError, DataError, DesignError, FormulaError, count
-from alliance_stats.names import INTERCEPT
+from alliance_stats.names import INTERCEPT, RESIDUAL
 
 #: Share of a column's variance that must be its own, beside the columns before it.
 _COLLINEAR = 1e-9
+#: What columns are called while a formula is evaluated, so that no name can be taken for a function or the intercept.
+_SAFE = "column_{}__"
+#: Names that results give to rows and columns of their own.
+_TAKEN = (RESIDUAL, "obs", "parameters", "dropped")
 
 
 @dataclass(frozen=True)
@@ -82,29 +87,41 @@ def model_arrays(formula: Formula, frame: pd.DataFrame, missing: str = "drop") -
             "regression; sessions of one patient would be taken as independent."
         )
     sample = take_sample(frame, formula.variables, missing)
-    groups = {name for term in formula.random for name in term.group}
-    predictors = sample.frame.assign(
-        **{name: _as_predictor(sample.frame[name]) for name in formula.variables if name not in groups}
-    )
+    if INTERCEPT in formula.predictors:
+        raise DataError(f"The column {INTERCEPT!r} has the name of the intercept's own term. Rename it.")
+    predictors = sample.frame.assign(**{name: _as_predictor(sample.frame[name]) for name in formula.predictors})
+    outcome = _outcome(formula, predictors)
+    _check_categories(predictors[list(formula.predictors)])
     pool = _Pool()
     fixed = expand(formula.fixed, predictors)
     _check_predictors(fixed)
     places = tuple(pool.add(name, values) for name, values in fixed.items())
     factors, effect_names, levels = _grouping_factors(formula.random, sample.frame, predictors, pool)
-    design = MixedDesign(_outcome(formula, predictors), pool.columns, places, factors)
+    design = MixedDesign(outcome, pool.columns, places, factors)
     _check_groups(design)
     return ModelArrays(design, tuple(fixed), effect_names, levels, sample)
 
 
 def _as_predictor(column: pd.Series) -> pd.Series:
-    """Numbers stay numbers, true/false becomes 1/0, everything else a category (without unused levels)."""
-    if column.dtype.kind == "b":
-        return column.astype(float)
+    """Numbers stay numbers, true/false becomes 1/0, text a category (without unused levels)."""
+    if column.dtype.kind in "mMc" or isinstance(column.dtype, pd.DatetimeTZDtype | pd.PeriodDtype):
+        raise DataError(
+            f"Column {column.name!r} holds {column.dtype} values, not numbers. Count days (or sessions) from a start, "
+            "as a number, and use that."
+        )
+    if column.dtype == object:
+        column = _numbers_in_objects(column)
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.cat.remove_unused_categories()
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column.astype(float)
     return column.astype(str).astype("category")
+
+
+def _numbers_in_objects(column: pd.Series) -> pd.Series:
+    """Turn a column of Python objects that are all numbers into numbers."""
+    numeric = ("floating", "integer", "mixed-integer-float", "decimal", "boolean")
+    return column.astype(float) if pd.api.types.infer_dtype(column) in numeric else column
 
 
 def expand(expression: str, frame: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -115,20 +132,27 @@ def expand(expression: str, frame: pd.DataFrame) -> dict[str, np.ndarray]:
     DataError
         If a function cannot be applied, or gives values that are not finite.
     """
-    if expression in frame.columns:
-        plain = frame[expression]
+    tokens = tokenize(expression)
+    if len(tokens) == 2 and tokens[0].kind == "name":
+        plain = frame[tokens[0].text]
         if plain.dtype.kind == "f":
-            return {INTERCEPT: np.ones(len(frame)), expression: plain.to_numpy()}
+            return {INTERCEPT: np.ones(len(frame)), str(plain.name): plain.to_numpy()}
     from formulaic import model_matrix
 
+    safe, names = _safe_names(expression)
+    renamed = frame[list(names.values())].set_axis(list(names), axis=1)
     try:
-        matrix = model_matrix(expression, frame, na_action="ignore", context=_functions())
-    except AllianceStatsError:
-        raise
+        matrix = model_matrix(safe, renamed, na_action="ignore", context=_functions())
     except Exception as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
+        if isinstance(error.__cause__, AllianceStatsError):
+            raise error.__cause__ from None
+        lines = _user_names(str(error.__cause__ or error), names).splitlines()
+        reason = lines[0] if lines else type(error).__name__
         raise DataError(f"{expression!r} cannot be computed from the data: {reason}") from error
-    columns = {INTERCEPT if name == "Intercept" else str(name): matrix[name].to_numpy(float) for name in matrix.columns}
+    columns = {
+        INTERCEPT if name == "Intercept" else _user_names(str(name), names): matrix[name].to_numpy(float)
+        for name in matrix.columns
+    }
     for name, values in columns.items():
         bad = ~np.isfinite(values)
         if bad.any():
@@ -139,21 +163,76 @@ def expand(expression: str, frame: pd.DataFrame) -> dict[str, np.ndarray]:
     return columns
 
 
+def _safe_names(expression: str) -> tuple[str, dict[str, str]]:
+    """Write an expression with safe names for its columns; returns it and safe name → column."""
+    names: dict[str, str] = {}
+    written, end = "", 0
+    tokens = tokenize(expression)
+    for token, following in zip(tokens, tokens[1:], strict=False):
+        quoted = expression[token.place] == "`"
+        if token.kind != "name" or (not quoted and following.text in ("(", "=")):
+            continue  # a function, or the keyword of an argument
+        safe = next((known for known, name in names.items() if name == token.text), _SAFE.format(len(names)))
+        names[safe] = token.text
+        written += expression[end : token.place] + safe
+        end = token.place + len(token.text) + 2 * quoted
+    return written + expression[end:], names
+
+
+def _user_names(text: str, names: dict[str, str]) -> str:
+    """Put the columns' own names back."""
+    for safe, name in names.items():
+        text = text.replace(safe, name)
+    return text
+
+
 def _functions() -> dict[str, object]:
-    return {"log": np.log, "log10": np.log10, "log2": np.log2, "exp": np.exp, "sqrt": np.sqrt, "abs": np.abs, "I": _same}
+    return {"log": np.log, "log10": np.log10, "log2": np.log2, "exp": np.exp, "sqrt": np.sqrt, "abs": np.abs, "I": _same, "C": _as_category}
 
 
 def _same(values: pd.Series) -> pd.Series:
     return values
 
 
+def _as_category(values: pd.Series, *arguments: object, **options: object) -> object:
+    """``C(…)``: numbers that are whole keep their plain names (``[T.2]``, not ``[T.2.0]``)."""
+    from formulaic.transforms import C
+
+    if values.nunique() == 1:
+        raise DesignError(f"1 predictor is constant: C(…) of {values.iloc[0]!r} in all {len(values)} rows. Leave it out.")
+    if values.dtype.kind == "f" and (values == np.trunc(values)).all():
+        values = values.astype(np.int64)
+    return C(values, *arguments, **options)
+
+
+def _check_categories(predictors: pd.DataFrame) -> None:
+    """Refuse text that is the same in every row, or different in most (numbers or dates that were read as text)."""
+    for name, column in predictors.items():
+        if not isinstance(column.dtype, pd.CategoricalDtype):
+            continue
+        n_values = len(column.cat.categories)
+        if n_values == 1:
+            raise DesignError(f"1 predictor is constant: {name!r} (always {column.iloc[0]!r}). Leave it out.")
+        if n_values > 2 and 2 * n_values > len(column):
+            raise DesignError(
+                f"{name!r} is text with {n_values} different values in {len(column)} rows. If they are numbers, convert "
+                "them; as categories they leave too little to estimate."
+            )
+
+
 def _outcome(formula: Formula, predictors: pd.DataFrame) -> np.ndarray:
     """Values of the left side, which must be one number per row."""
+    plain = predictors.get(formula.outcome.strip("`"))
+    if plain is not None and plain.dtype.kind != "f":
+        raise DataError(
+            f"The outcome {formula.outcome!r} is not numeric (it has {plain.nunique()} categories). "
+            "Convert it to numbers, or choose another column."
+        )
     columns = expand(f"0 + {formula.outcome}", predictors)
     if len(columns) != 1:
         raise DataError(
-            f"The outcome {formula.outcome!r} is not numeric (it has {len(columns)} categories). "
-            "Convert it to numbers, or choose another column."
+            f"The outcome {formula.outcome!r} gives {len(columns)} columns instead of one number per row. "
+            "Name one column, or compute one inside I(…)."
         )
     (values,) = columns.values()
     if np.ptp(values) == 0:
@@ -196,6 +275,7 @@ def _grouping_factors(
         effects = expand(term.effects, predictors)
         if not effects:
             raise FormulaError(f"The bar term ({term.effects} | {term.group_name}) holds no effect.")
+        _check_predictors(effects)
         places = [pool.add(name, values) for name, values in effects.items()]
         merged.setdefault(term.group, []).append((list(effects), places, term.correlated))
 
@@ -220,10 +300,9 @@ def _grouping_factors(
 
 def _levels(frame: pd.DataFrame, group: tuple[str, ...]) -> tuple[np.ndarray, pd.Index]:
     """Level of each row, in order of appearance, and the levels' labels (``a:b`` for combinations)."""
-    codes, labels = pd.factorize(frame[group[0]])
-    labels = pd.Index(labels).map(str)
+    codes, labels = _ids(frame[group[0]])
     for name in group[1:]:
-        more, more_labels = pd.factorize(frame[name])
+        more, more_labels = _ids(frame[name])
         combined, unique = pd.factorize(codes.astype(np.int64) * len(more_labels) + more)
         first, second = np.divmod(unique, len(more_labels))
         labels = pd.Index([f"{labels[i]}:{more_labels[j]}" for i, j in zip(first, second, strict=True)])
@@ -231,9 +310,20 @@ def _levels(frame: pd.DataFrame, group: tuple[str, ...]) -> tuple[np.ndarray, pd
     return codes.astype(np.int64), labels
 
 
+def _ids(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
+    """Codes in order of appearance, and the ids as text; 7.0, a number only for its missing neighbours, is 7."""
+    codes, labels = pd.factorize(column)
+    values = list(labels)
+    if column.dtype.kind == "f" and all(value == int(value) for value in values):
+        values = [int(value) for value in values]
+    return codes, pd.Index([str(value) for value in values], dtype=str)
+
+
 def _check_groups(design: MixedDesign) -> None:
     """Refuse groupings that carry no information."""
-    for factor in design.factors:
+    for at, factor in enumerate(design.factors):
+        _check_name(factor)
+        _check_differs(factor, design.factors[:at])
         if factor.n_levels == 1:
             raise DesignError(
                 f"Grouping {factor.name!r} has 1 level in {design.n_obs} rows, so its variance cannot be estimated. "
@@ -249,4 +339,20 @@ def _check_groups(design: MixedDesign) -> None:
             raise DesignError(
                 f"Grouping {factor.name!r} has {factor.n_effects} effects for each of {factor.n_levels} levels: {n_effects} "
                 f"random effects in {design.n_obs} rows cannot be told from the residual. Use fewer effects per level."
+            )
+
+
+def _check_name(factor: GroupingFactor) -> None:
+    if factor.name in _TAKEN:
+        raise DataError(f"A grouping cannot be called {factor.name!r}: results use this name themselves. Rename the column.")
+
+
+def _check_differs(factor: GroupingFactor, others: tuple[GroupingFactor, ...]) -> None:
+    """Refuse a grouping that divides the rows as another one does, for the same effects."""
+    for other in others:
+        # codes stand in order of appearance, so equal divisions have equal codes
+        if set(factor.effects) & set(other.effects) and np.array_equal(factor.codes, other.codes):
+            raise DesignError(
+                f"Groupings {other.name!r} and {factor.name!r} divide the rows into the same {factor.n_levels} levels, so "
+                "their variances cannot be told apart. Leave one of the bar terms out."
             )

@@ -62,9 +62,12 @@ def take_sample(frame: pd.DataFrame, variables: Sequence[str], missing: str = "d
     ColumnError
         If a column is not there; the nearest is named.
     DataError
-        If no complete row is left, or a column holds infinite values.
+        If no complete row is left, a column holds infinite values, or two columns have one name.
     """
+    if missing not in ("drop", "raise"):
+        raise DataError(f"missing is 'drop' or 'raise', not {missing!r}.")
     require_columns(frame, *variables)
+    _check_once(frame, variables)
     absent = {name: frame[name].isna().to_numpy() for name in variables}
     any_absent = np.logical_or.reduce(list(absent.values()))
     n_absent = np.sum(list(absent.values()), axis=0)
@@ -79,6 +82,13 @@ def take_sample(frame: pd.DataFrame, variables: Sequence[str], missing: str = "d
     for name in variables:
         _check_finite(sample.frame[name])
     return sample
+
+
+def _check_once(frame: pd.DataFrame, variables: Sequence[str]) -> None:
+    for name in variables:
+        n_columns = int((frame.columns == name).sum())
+        if n_columns > 1:
+            raise DataError(f"{n_columns} columns have the name {name!r}, so it is not clear which is meant. Rename them.")
 
 
 def _check_finite(column: pd.Series) -> None:

@@ -16,6 +16,8 @@ _TOKEN = re.compile(
       | (?P<sign>\|\||\*\*|[~+\-*/:^|(),=])""",
     re.VERBOSE,
 )
+#: Characters of a long formula that an error shows.
+_SHOWN = 160
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,12 @@ class Token:
 
 
 def fail(formula: str, place: int, what: str) -> NoReturn:
-    """Raise a FormulaError that shows the formula with a caret under the character."""
-    shown = formula.replace("\n", " ").replace("\t", " ")
-    raise FormulaError(f"{what} at character {place + 1}:\n  {shown}\n  {' ' * place}^")
+    """Raise a FormulaError that shows the formula (or what stands around the place) with a caret under the character."""
+    shown, before = re.sub(r"\s", " ", formula), place
+    if len(shown) > _SHOWN:
+        start = max(place - _SHOWN // 2, 0)
+        shown, before = ("…" if start else "") + shown[start : start + _SHOWN] + "…", place - start + (start > 0)
+    raise FormulaError(f"{what} at character {place + 1}:\n  {shown}\n  {' ' * before}^")
 
 
 def tokenize(formula: str) -> list[Token]:

@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.data.session_table import SessionTable, frame_of, rewrap
-from alliance_stats.design.courses import TIME, Columns, numeric_score, quoted, therapist_term, with_time
+from alliance_stats.design.courses import (
+    LOGARITHM,
+    SQUARED,
+    TIME,
+    Columns,
+    numeric_score,
+    quoted,
+    therapist_term,
+    with_time,
+)
 from alliance_stats.errors import DataError, did_you_mean
 from alliance_stats.models.mixed import Method, mixed
 from alliance_stats.models.question import QuestionResult
@@ -22,8 +31,6 @@ if TYPE_CHECKING:
 
 Shape = Literal["linear", "quadratic", "log"]
 
-SQUARED = f"{TIME}_squared"
-LOGARITHM = "log_session"
 _TERMS: dict[str, tuple[str, ...]] = {"linear": (TIME,), "quadratic": (TIME, SQUARED), "log": (LOGARITHM,)}
 
 

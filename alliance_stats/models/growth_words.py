@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from alliance_stats.design.courses import TIME
 from alliance_stats.models.words import points, row_of, statistics
 from alliance_stats.names import INTERCEPT
@@ -24,15 +26,15 @@ def growth_report(result: GrowthResult) -> Sentences:
     return join(first + statistics(start), _change(result, slope, score), *_bend(result), _spread(result))
 
 
-def _change(result: GrowthResult, slope: object, score: str) -> Sentences:
-    rise = "rose" if slope["estimate"] > 0 else "fell"  # type: ignore[index]
+def _change(result: GrowthResult, slope: pd.Series, score: str) -> Sentences:
+    rise = "rose" if slope["estimate"] > 0 else "fell"
     unit = {
         "linear": "per session",
         "quadratic": "per session at session 1",
         "log": "per unit of the logarithm of the session number",
     }[result.shape]
-    lead = f"On average over patients, {score} {rise} by {points(slope['estimate'])} {unit}"  # type: ignore[index]
-    return Sentences.plain(lead) + statistics(slope)  # type: ignore[arg-type]
+    lead = f"On average over patients, {score} {rise} by {points(slope)} {unit}"
+    return Sentences.plain(lead) + statistics(slope)
 
 
 def _bend(result: GrowthResult) -> list[Sentences]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,7 @@ from alliance_stats.data.codebook import Codebook
 from alliance_stats.data.session_table import SessionTable, codebook_of, frame_of
 from alliance_stats.design.formula import Formula, parse_formula
 from alliance_stats.design.matrices import ModelArrays, model_arrays
+from alliance_stats.design.sample import Sample
 from alliance_stats.engine.mixed.fit import MixedSolution, fit_mixed
 from alliance_stats.errors import ConvergenceWarning, DataError, did_you_mean
 from alliance_stats.models.boundary import boundary_sentences
@@ -95,6 +96,10 @@ class MixedResult(Result):
     def contrast(self, weights: dict[str, float], label: str = "contrast", level: float = 0.95) -> pd.DataFrame:
         """Estimate one weighted sum of fixed effects, e.g. ``{"alliance_between": 1, "alliance_within": -1}``."""
         return self.combine(pd.DataFrame([weights]), [label], level)
+
+    def with_sample(self, sample: Sample) -> MixedResult:
+        """Return the result with another account of the rows left out: that of a step before the model."""
+        return replace(self, arrays=replace(self.arrays, sample=sample))
 
     def glance(self) -> pd.DataFrame:
         """One row about the whole fit."""
@@ -310,5 +315,3 @@ def mixed(
     simulated = isinstance(data, SessionTable) and data.source.simulated
     return MixedResult(parsed, method, arrays, solution, codebook_of(data), simulated)
 
-
-__all__ = ["INTERCEPT", "MixedResult", "mixed"]

@@ -6,9 +6,20 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from alliance_stats.design.courses import Columns
+from alliance_stats.design.courses import LOGARITHM, SQUARED, TIME, Columns
 from alliance_stats.models.mixed import MixedResult
 from alliance_stats.models.result import Result
+from alliance_stats.names import AFTER_CHANGE, SINCE_CHANGE
+
+
+#: Words for terms that the questions make themselves.
+TERM_LABELS = {
+    TIME: "Session (0 = first)",
+    SQUARED: "Session squared",
+    LOGARITHM: "Log of the session number",
+    AFTER_CHANGE: "Jump at the change",
+    SINCE_CHANGE: "Session since the change",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +76,12 @@ class QuestionResult(Result):
     def describe(self) -> str:
         """The model in words."""
         return self.fit.describe()
+
+    def labels(self) -> dict[str, str]:
+        """Words for the terms: the codebook's labels, and those of the time variables."""
+        scores = [variable for variable in self.fit.codebook if variable.role in ("score", "other")]
+        own = {variable.name: variable.label for variable in scores if variable.label}
+        return TERM_LABELS | own
 
     def labelled(self, name: str) -> str:
         """A variable's label, or its name."""

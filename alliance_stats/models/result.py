@@ -45,14 +45,23 @@ class Result(ABC):
     def notes(self) -> tuple[str, ...]:
         """What a reader must know beside the numbers."""
 
+    def labels(self) -> dict[str, str]:
+        """Words for the terms of the table, where there are any."""
+        return {}
+
     def result_table(self, title: str = "", number: int | None = None) -> ResultTable:
         """The table as an artefact that writes itself as HTML, Markdown, LaTeX or CSV."""
         from alliance_stats.report.model_table import model_table
 
         return model_table(
-            self.table(), self.variance(), self.glance(), title=title or "Estimates of the Mixed Model", notes=self.notes(),
+            self.table(),
+            self.variance(),
+            self.glance(),
+            title=title or "Estimates of the Mixed Model",
+            notes=self.notes(),
             number=number,
-        )  # fmt: skip
+            labels=self.labels(),
+        )
 
     def __repr__(self) -> str:
         return f"{self.describe()}\n\n{self.table().to_string(index=False)}\n\n" + "\n".join(self.notes())

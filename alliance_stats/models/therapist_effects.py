@@ -119,7 +119,7 @@ class TherapistEffectsResult(QuestionResult):
             raise DataError(f"This result has no figure {kind!r}. {did_you_mean(kind, ('caterpillar',))}")
         from alliance_stats.report.figures.caterpillar import caterpillar
 
-        return caterpillar(self.effects(), unit=self.labelled(self.score), ax=ax, simulated=self.fit.simulated)
+        return caterpillar(self.effects(), unit=f"Therapist effect on {self.labelled(self.score)} (points)", ax=ax, simulated=self.fit.simulated)
 
 
 def therapist_effects(

@@ -25,7 +25,7 @@ def change_report(result: TherapistChangeResult) -> Sentences:
     lead = (
         f"{count(changers, 'patient', 'patients')} of {n_patients} changed therapist "
         f"({count(len(result.changes), 'change')} in all). At the first session with another therapist, {score} was "
-        f"{points(jump['estimate'])} {'higher' if jump['estimate'] > 0 else 'lower'} than expected without a change"
+        f"{points(jump)} {'higher' if jump['estimate'] > 0 else 'lower'} than expected without a change"
     )
     sentences = [Sentences.plain(lead) + statistics(jump)]
     if SINCE_CHANGE in set(table["term"]):
@@ -41,8 +41,8 @@ def _slope_after(result: TherapistChangeResult, score: str) -> Sentences:
     whole = result.fit.contrast({TIME: 1.0, SINCE_CHANGE: 1.0}, "slope after the change").iloc[0]
     rise = "rose" if whole["estimate"] > 0 else "fell"
     lead = (
-        f"After it, {score} {rise} by {points(whole['estimate'])} per session (95% CI "
-        f"{interval(whole['ci_low'], whole['ci_high'])}), {points(extra['estimate'])} per session "
+        f"After it, {score} {rise} by {points(whole)} per session (95% CI "
+        f"{interval(whole['ci_low'], whole['ci_high'])}), {points(extra)} per session "
         f"{'more' if extra['estimate'] > 0 else 'less'} than without a change"
     )
     return Sentences.plain(lead) + statistics(extra)

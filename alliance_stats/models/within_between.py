@@ -13,10 +13,11 @@ from alliance_stats.data.codebook import Variable
 from alliance_stats.data.session_table import SessionTable, codebook_of, frame_of, rewrap
 from alliance_stats.design.centering import split_within_between
 from alliance_stats.design.courses import TIME, Columns, numeric_score, quoted, therapist_term, with_time
+from alliance_stats.design.sample import take_sample
 from alliance_stats.errors import AllianceStatsError, DataError, DesignError, did_you_mean
 from alliance_stats.models.mixed import Method, mixed
 from alliance_stats.models.question import QuestionResult
-from alliance_stats.names import ALLIANCE, INTERCEPT, OUTCOME, PATIENT, SESSION, THERAPIST, between, within
+from alliance_stats.names import ALLIANCE, OUTCOME, PATIENT, SESSION, THERAPIST, between, within
 
 if TYPE_CHECKING:
     from alliance_stats.report.figures.canvas import Panels
@@ -61,12 +62,11 @@ class WithinBetweenResult(QuestionResult):
 
     @cached_property
     def _sensitivity(self) -> pd.DataFrame:
-        rows = self.frame.dropna(subset=[self.outcome, self.predictor])
         found = []
         for name, adjusted, slope in _CHOICES:
             try:
                 other = within_between(
-                    rows, self.outcome, self.predictor, adjust_time=adjusted, random_time=slope, method=self.fit.method,
+                    self.frame, self.outcome, self.predictor, adjust_time=adjusted, random_time=slope, method=self.fit.method,
                     patient=self.columns.patient, therapist=self.columns.therapist, session=self.columns.session,
                 )  # fmt: skip
                 table = other.fit.table()
@@ -78,6 +78,10 @@ class WithinBetweenResult(QuestionResult):
             found.append(kept.assign(used=used).pipe(lambda f, name=name: f.assign(time=name)))
         frame = pd.concat(found, ignore_index=True)
         return frame[["time", *frame.columns.drop("time")]]
+
+    def labels(self) -> dict[str, str]:
+        """Words for the terms."""
+        return super().labels() | {f"{self.predictor}_contextual": "Contextual effect (between − within)"}
 
     @property
     def random_time(self) -> bool:
@@ -158,8 +162,10 @@ def within_between(
     frame = with_time(frame_of(data), session, patient)
     for score in (outcome, predictor):
         numeric_score(frame, score)
-    frame = _centred(frame, outcome, predictor, patient)
     extra, reason = therapist_term(frame, columns, outcome, predictor)
+    groups = [patient, str(therapist)] if extra else [patient]
+    sample = take_sample(frame, [outcome, predictor, session, *groups])
+    frame = _centred(frame.take(sample.rows), predictor, patient)
     y, p, inside, across = quoted(outcome, patient, within(predictor), between(predictor))
     time = f" + {TIME}" if adjust_time or random_time else ""
     slope = f" + {TIME}" if random_time else ""
@@ -169,28 +175,22 @@ def within_between(
         "present.",
         *([reason] if reason else []),
     ]
-    return WithinBetweenResult(fit, columns, frame, tuple(remarks), outcome, predictor, bool(time))
+    return WithinBetweenResult(fit.with_sample(sample), columns, frame, tuple(remarks), outcome, predictor, bool(time))
 
 
-def _centred(frame: pd.DataFrame, outcome: str, predictor: str, patient: str) -> pd.DataFrame:
-    """Centre within the rows that have both scores; the others have no centred value."""
-    complete = frame[[outcome, predictor, patient]].notna().all(axis=1).to_numpy()
-    if not complete.any():
-        raise DataError(f"No session of any patient has both {outcome!r} and {predictor!r}. Check the two columns.")
-    inside, across = np.full(len(frame), np.nan), np.full(len(frame), np.nan)
-    rows = frame.loc[complete]
-    inside[complete], across[complete] = split_within_between(
-        rows[predictor].to_numpy(float), pd.factorize(rows[patient])[0]
-    )
-    spread = np.abs(rows[predictor].to_numpy(float)).max()
-    if np.abs(inside[complete]).max() <= 1e-12 * spread:
+def _centred(frame: pd.DataFrame, predictor: str, patient: str) -> pd.DataFrame:
+    """Centre the predictor within the analysis sample, and refuse what has no within or no between part."""
+    scores = frame[predictor].to_numpy(float)
+    inside, across = split_within_between(scores, pd.factorize(frame[patient])[0])
+    spread = np.abs(scores).max()
+    if np.abs(inside).max() <= 1e-12 * spread:
         raise DesignError(
-            f"{predictor!r} does not vary within any of {rows[patient].nunique()} patients, so there is no within-patient "
+            f"{predictor!r} does not vary within any of {frame[patient].nunique()} patients, so there is no within-patient "
             "effect to estimate. Use one row per patient and an ordinary regression for the effect between patients."
         )
-    if np.ptp(across[complete]) <= 1e-12 * spread:
+    if np.ptp(across) <= 1e-12 * spread:
         raise DesignError(
-            f"All {rows[patient].nunique()} patients have the same mean of {predictor!r} (is it centred already?), so there is "
+            f"All {frame[patient].nunique()} patients have the same mean of {predictor!r} (is it centred already?), so there is "
             "no between-patient effect to estimate. Pass the uncentred score."
         )
     return frame.assign(**{within(predictor): inside, between(predictor): across})
@@ -201,9 +201,8 @@ def _labelled(data: SessionTable | pd.DataFrame, frame: pd.DataFrame, predictor:
     return rewrap(
         data,
         frame,
-        Variable(within(predictor), f"{title}, deviation from the patient's mean", made_from=f"{predictor} − patient mean"),
-        Variable(between(predictor), f"{title}, patient mean", made_from=f"patient mean of {predictor}"),
+        Variable(within(predictor), f"{title}, within patients", made_from=f"{predictor} − patient mean"),
+        Variable(between(predictor), f"{title}, between patients", made_from=f"patient mean of {predictor}"),
     )
 
 
-__all__ = ["INTERCEPT", "WithinBetweenResult", "within_between"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def draw(result: WithinBetweenResult, axes: object) -> Panels:
     """Draw patient means with the between line beside centred points with the within line."""
-    own, patient = result.frame.dropna(subset=[result.outcome, within(result.predictor)]), result.columns.patient
+    own, patient = result.frame, result.columns.patient
     mean = own.groupby(patient, observed=True, sort=False)[[result.predictor, result.outcome]].mean().reset_index()
     mean.columns = pd.Index([PATIENT, "predictor", "outcome"])
     centred = pd.DataFrame(

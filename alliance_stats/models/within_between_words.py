@@ -36,7 +36,7 @@ def within_between_report(result: WithinBetweenResult) -> Sentences:
 
 
 def _by(row: pd.Series) -> str:
-    return f"{points(row['estimate'])} {'higher' if row['estimate'] > 0 else 'lower'}"
+    return f"{points(row)} {'higher' if row['estimate'] > 0 else 'lower'}"
 
 
 def _meaning(result: WithinBetweenResult) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from alliance_stats.names import INTERCEPT
-from alliance_stats.report.numbers import number
+from alliance_stats.report.numbers import decimals_for, number
 from alliance_stats.report.sentences import Sentences, full, join
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def statistics(row: Mapping[str, object] | pd.Series) -> Sentences:
     return Sentences(", ") + full(row) + Sentences(".")
 
 
-def points(value: float) -> str:
-    """A difference without its sign, in points."""
-    return f"{number(abs(value))} {'point' if number(abs(value)) == '1.00' else 'points'}"
+def points(row: pd.Series) -> str:
+    """A difference without its sign, in points, with as many decimals as its standard error allows."""
+    return f"{number(abs(row['estimate']), decimals_for(row['std_error']), keep_small=False)} points"
 
 
 def describe_mixed(fit: MixedResult) -> str:
@@ -59,7 +59,7 @@ def mixed_report(fit: MixedResult) -> Sentences:
 def _effect(row: pd.Series, fit: MixedResult) -> Sentences:
     outcome = fit.codebook.get(fit.formula.outcome).title
     direction = "higher" if row["estimate"] > 0 else "lower"
-    lead = f"Per unit of {row['term']}, {outcome} was {points(row['estimate'])} {direction}, other terms held constant"
+    lead = f"Per unit of {row['term']}, {outcome} was {points(row)} {direction}, other terms held constant"
     return Sentences.plain(lead) + statistics(row)
 
 

@@ -15,7 +15,13 @@ from alliance_stats.report.tables import BLOCK, ROW_KIND, ResultTable
 __all__ = ["model_table"]
 
 _NAMES = {INTERCEPT: "Intercept", PATIENT: "Patients", THERAPIST: "Therapists", SITE: "Sites", RESIDUAL: "Residual"}
-_COUNTED = {"obs": "Observations", "patients": "Patients", "therapists": "Therapists"}
+_COUNTED = {
+    "obs": "Observations",
+    "patients": "Patients",
+    "therapists": "Therapists",
+    "parameters": "Parameters",
+    "dropped": "Rows left out",
+}
 _NUMBERS = ("estimate", "std_error", "ci_low", "ci_high", "statistic", "df", "p_value")
 _COLUMNS = (BLOCK, "term", ROW_KIND, *_NUMBERS)
 _FIXED, _RANDOM, _COUNTS, _FIT = "Fixed effects", "Random effects", "Counts", "Fit"

@@ -16,11 +16,11 @@ TABLE_CSS = """\
 background:none;color:inherit}
 .als-table caption{caption-side:top;text-align:left;padding:0 0 .5em;color:inherit}
 .als-table caption b,.als-table caption i{display:block}
-.als-table th,.als-table td{border:0;padding:.22em .6em;text-align:center;vertical-align:top;background:none;\
+.als-table th,.als-table td{border:0;padding:.22em .45em;text-align:center;vertical-align:top;background:none;\
 font-weight:normal;white-space:nowrap}
 .als-table thead th{border-bottom:1px solid;vertical-align:bottom}
 .als-table thead th:first-child,.als-table tbody th{text-align:left;padding-left:0}
-.als-table tbody th{white-space:normal;min-width:14em;max-width:26em;overflow-wrap:break-word}
+.als-table tbody th{white-space:normal;min-width:11em;max-width:22em;overflow-wrap:break-word}
 .als-table td.text{white-space:normal;text-align:left;min-width:7em}
 .als-table tbody th.block{font-weight:600;padding-top:.6em}
 .als-table .notes{font-size:.88em;margin:.5em 0 0;max-width:46em}

@@ -29,15 +29,22 @@ def who(sessions: SessionTable, scores: tuple[str, ...]) -> Answer:
         key="who",
         heading="Who is in the data",
         question="Which patients, therapists and sessions is this report about?",
-        sentences=join(_people(frame), _lengths(frame), _moves(frame, changes), _left_out(sessions)),
+        sentences=join(_people(frame), _lengths(frame, scores), _moves(frame, changes), _left_out(sessions)),
         tables=tuple(tables),
         figure=attendance(observed, simulated=sessions.source.simulated),
-        notes=tuple(f"{key}: {value}." for key, value in sessions.source.reading.items()),
+        notes=_reading(sessions),
     )
     numbers = {"counts": plain(counts), "n_changes": len(changes), "faults": plain(sessions.faults)}
     return Answer(section, numbers)
 
 
+def _reading(sessions: SessionTable) -> tuple[str, ...]:
+    """How the file was read, in one note."""
+    found = [f"{key} {value}" for key, value in sessions.source.reading.items() if key in _READING]
+    return (f"Read with {', '.join(found)}.",) if found else ()
+
+
+_READING = ("encoding", "delimiter", "decimal", "dates")
 _HEADINGS = {"what": "", "n": "n", "value": "Median (range)"}
 _FAULT_HEADINGS = {"fault": "Finding", "column": "Column", "n": "n", "done": "What was done", "way_out": "What you can do"}
 
@@ -52,7 +59,8 @@ def changes_of(frame: pd.DataFrame) -> pd.DataFrame:
 def _counts(frame: pd.DataFrame, sessions: SessionTable, scores: tuple[str, ...]) -> pd.DataFrame:
     rows: list[tuple[str, int, str]] = [("Sessions (rows)", len(frame), "")]
     rows.append(("Patients", frame[PATIENT].nunique(), ""))
-    rows.append(("Sessions per patient", frame[PATIENT].nunique(), _median_range(frame.groupby(PATIENT).size())))
+    lengths = _lengths_of(frame, scores)
+    rows.append(("Scored sessions per patient", len(lengths), _median_range(lengths)))
     if THERAPIST in frame:
         named = frame.dropna(subset=[THERAPIST])
         rows.append(("Therapists", named[THERAPIST].nunique(), ""))
@@ -63,6 +71,12 @@ def _counts(frame: pd.DataFrame, sessions: SessionTable, scores: tuple[str, ...]
         title = sessions.codebook.get(score).title
         rows.append((f"Sessions with {title}", int(frame[score].notna().sum()), ""))
     return pd.DataFrame(rows, columns=["what", "n", "value"])
+
+
+def _lengths_of(frame: pd.DataFrame, scores: tuple[str, ...]) -> pd.Series:
+    """Sessions with at least one score, per patient (zero for patients who have none)."""
+    scored = frame[list(scores)].notna().any(axis=1)
+    return scored.groupby(frame[PATIENT]).sum()
 
 
 def _median_range(values: pd.Series) -> str:
@@ -76,9 +90,9 @@ def _people(frame: pd.DataFrame) -> Sentences:
     )
 
 
-def _lengths(frame: pd.DataFrame) -> Sentences:
-    lengths = frame.groupby(PATIENT).size()
-    return Sentences(f"Patients had {lengths.median():g} sessions in the median (range {lengths.min()} to {lengths.max()}).")
+def _lengths(frame: pd.DataFrame, scores: tuple[str, ...]) -> Sentences:
+    lengths = _lengths_of(frame, scores)
+    return Sentences(f"Patients had {lengths.median():g} scored sessions in the median (range {lengths.min()} to {lengths.max()}).")
 
 
 def _moves(frame: pd.DataFrame, changes: pd.DataFrame) -> Sentences:

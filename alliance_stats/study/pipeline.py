@@ -127,7 +127,7 @@ def study_report(
         title=title or f"Alliance and outcome: {table.source.name}",
         subtitle=f"{len(table)} sessions of {table.frame[PATIENT].nunique()} patients, from {table.source.name}",
         sections=tuple(answer.section for answer in answers),
-        warnings=(*assumed, *_missing_scores(alliance, outcome, scores)),
+        warnings=(*_assumptions(assumed), *_missing_scores(alliance, outcome, scores)),
         provenance=_provenance(table),
         references=_REFERENCES,
         simulated=table.source.simulated,
@@ -182,11 +182,18 @@ def _missing_scores(alliance: str, outcome: str, scores: tuple[str, ...]) -> tup
     return tuple(f"The data have no column {name!r}; the sections that need it are left out." for name in gone)
 
 
+def _assumptions(assumed: tuple[str, ...]) -> tuple[str, ...]:
+    if not assumed:
+        return ()
+    return (f"No study file was given. Assumed from the column names: {' '.join(assumed)}",)
+
+
 def _provenance(table: SessionTable) -> dict[str, str]:
     return {
         "Made with": f"alliance_stats {__version__}",
         "Input": table.source.name,
         "SHA-256 of the input": table.source.sha256,
+        **{key.capitalize(): value for key, value in table.source.reading.items() if key in ("licence", "citation")},
         "Python": platform.python_version(),
         "Date": date.today().isoformat(),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
@@ -29,7 +29,7 @@ def alliance_over_sessions(sessions: SessionTable, alliance: str) -> Answer:
         shapes = result.shapes()
         return result, result.plot(), [_shapes_table(shapes)], {"shapes": plain(shapes), "curve": plain(result.curve())}
 
-    return _answer("growth", "Alliance over sessions", "How does the alliance run over sessions?", ask)
+    return _answer("growth", "Alliance over sessions", "Growth of the Alliance Over Sessions", "How does the alliance run over sessions?", ask)
 
 
 def alliance_with_outcome(sessions: SessionTable, outcome: str, alliance: str) -> Answer:
@@ -38,10 +38,11 @@ def alliance_with_outcome(sessions: SessionTable, outcome: str, alliance: str) -
     def ask() -> tuple[QuestionResult, Drawn, list[ResultTable], dict[str, object]]:
         result = within_between(sessions, outcome, alliance)
         sensitivity = result.sensitivity()
-        return result, result.plot(), [_sensitivity_table(sensitivity)], {"sensitivity": plain(sensitivity)}
+        return result, result.plot(), [_sensitivity_table(sensitivity, result.labels())], {"sensitivity": plain(sensitivity)}
 
     question = "How does the alliance go with the outcome, within patients and between them?"
-    return _answer("within-between", "Alliance and outcome", question, ask)
+    title = "Alliance and Outcome Within and Between Patients"
+    return _answer("within-between", "Alliance and outcome", title, question, ask)
 
 
 def change_of_therapist(sessions: SessionTable, alliance: str) -> Answer:
@@ -51,7 +52,8 @@ def change_of_therapist(sessions: SessionTable, alliance: str) -> Answer:
         result = therapist_change(sessions, alliance)
         return result, result.plot(), [], {"aligned": plain(result.aligned()), "curve": plain(result.curve())}
 
-    return _answer("change", "Change of therapist", "What happens to the alliance when the therapist changes?", ask)
+    title = "Alliance Before and After a Change of Therapist"
+    return _answer("change", "Change of therapist", title, "What happens to the alliance when the therapist changes?", ask)
 
 
 def differences_between_therapists(sessions: SessionTable, score: str) -> Answer:
@@ -62,12 +64,14 @@ def differences_between_therapists(sessions: SessionTable, score: str) -> Answer
         numbers = {"effects": plain(result.effects()), "shares": plain(result.shares()), "test": result.test}
         return result, result.plot(), [_shares_table(result.shares())], numbers
 
-    return _answer("therapists", "Differences between therapists", f"How much do therapists differ in {score}?", ask)
+    title = "Differences Between Therapists"
+    return _answer("therapists", "Differences between therapists", title, f"How much do therapists differ in {score}?", ask)
 
 
 def _answer(
     key: str,
     heading: str,
+    table_title: str,
     question: str,
     ask: Callable[[], tuple[QuestionResult, Drawn, list[ResultTable], dict[str, object]]],
 ) -> Answer:
@@ -86,7 +90,7 @@ def _answer(
         heading=heading,
         question=question,
         sentences=result.report(),
-        tables=(result.result_table(heading), *tables),
+        tables=(result.result_table(table_title), *tables),
         figure=figure,
         model=result.describe(),
         notes=result.notes(),
@@ -106,9 +110,9 @@ def _shapes_table(shapes: pd.DataFrame) -> ResultTable:
     )
 
 
-def _sensitivity_table(frame: pd.DataFrame) -> ResultTable:
+def _sensitivity_table(frame: pd.DataFrame, labels: Mapping[str, str]) -> ResultTable:
     return ResultTable(
-        frame.drop(columns="used"),
+        frame.drop(columns=["used", "df", "statistic"]).assign(term=frame["term"].map(labels)),
         "The Same Effects Under Other Choices About Time in Therapy",
         ("Time is the session number. All rows rest on the same sessions.",),
         headings={"time": "Time", "term": "Effect"},

@@ -31,7 +31,7 @@ column = "phq9"
 range = [0, 27]
 higher = "worse"
 [report]
-time_zero = 1
+pseudonyms = true
 """
 SMALL = '[columns]\npatient = "p"\nsession = "s"\n'
 
@@ -124,7 +124,6 @@ def test_several_problems_are_listed_together(study):
         (SMALL + "[file]\non_fault = 'raise'\n", "Did you mean 'on_faults'"),
         (SMALL + "[file]\nencoding = 'latin-9-ish'\n", "encoding='latin-9-ish' is not known"),
         (SMALL + "[report]\npseudonyms = 'yes'\n", "pseudonyms = 'yes' must be true or false"),
-        (SMALL + "[report]\ntime_zero = 1.5\n", "time_zero = 1.5 must be a session number"),
         (
             SMALL + "[scores.wai]\ncolumn = 'w'\n[report]\nalliance = 'wia'\n",
             "'wia' is none of the scores. Did you mean 'wai'",

@@ -53,8 +53,8 @@ def test_statsmodels_search_ends_near_and_never_below_our_criterion(pair):
 
 
 def test_estimates_agree_as_far_as_statsmodels_search_goes(pair):
-    # The criterion is flat at its optimum: 1e-4 in it is √1e-4 = 1 % of a variance's standard error, and with 40 patients
-    # that standard error is about a quarter of the variance (√(2/39) = .23). So variances may differ by .0025.
+    # The criterion is flat at its optimum: 1e-4 in it is √1e-4 = 1 % of a variance's standard error, and with 40
+    # patients that standard error is about a quarter of the variance (√(2/39) = .23). So variances may differ by .0025.
     # Fixed effects feel a variance only through the patients' weights: a thousandth of their standard error.
     ours, theirs = pair
     table, solution = ours.table(), ours.solution

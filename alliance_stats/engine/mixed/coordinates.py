@@ -12,6 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from alliance_stats.engine.mixed.design import ONES, Floats, GroupingFactor, MixedDesign
+from alliance_stats.errors import DesignError
+
+#: Scales beyond this (or below its inverse) are refused: variances are squares, and their precision squares of those.
+_EXTREME = 1e50
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class _Pool:
             self._known[key] = len(self.columns)
             shift = float(raw.mean()) if raw is not ONES and shifted else 0.0
             centred = raw - shift if raw is not ONES and shift else raw
-            scale = 1.0 if centred is ONES else float(np.sqrt(centred @ centred / centred.size)) or 1.0
+            scale = 1.0 if centred is ONES else _root_mean_square(centred)
             self.columns.append(ONES if centred is ONES else centred / scale)
             self.shift.append(shift)
             self.scale.append(scale)
@@ -109,7 +113,7 @@ def standardise(design: MixedDesign) -> tuple[MixedDesign, Coordinates]:
     y = design.outcome
     shift = float(y.mean()) if has_intercept else 0.0
     outcome = y - shift
-    scale = float(np.sqrt(outcome @ outcome / outcome.size)) or 1.0
+    scale = _root_mean_square(outcome)
     coordinates = Coordinates(
         fixed_map=pool.map_to_raw(fixed),
         random_maps=tuple(pool.map_to_raw(factor.effects) for factor in factors),
@@ -118,6 +122,23 @@ def standardise(design: MixedDesign) -> tuple[MixedDesign, Coordinates]:
         intercept=next((at for at, k in enumerate(design.fixed) if design.columns[k] is ONES), None),
     )
     return MixedDesign(outcome / scale, pool.columns, fixed, factors), coordinates
+
+
+def _root_mean_square(values: Floats) -> float:
+    """Root mean square; 1 for zeros.
+
+    Raises
+    ------
+    DesignError
+        If it is so large or small that its powers leave the range of floats.
+    """
+    size = float(np.sqrt(values @ values / values.size))
+    if 1 / _EXTREME < size < _EXTREME:
+        return size
+    largest = float(np.abs(values).max(initial=0.0))
+    if largest == 0.0:
+        return 1.0
+    raise DesignError(f"A column varies on a scale of {largest:.0e}. Choose units in which its values are nearer to 1.")
 
 
 def _standardise_factor(factor: GroupingFactor, design: MixedDesign, pool: _Pool) -> GroupingFactor:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.linalg import LinAlgError
 
 from alliance_stats.engine.mixed.coordinates import Coordinates, standardise
 from alliance_stats.engine.mixed.design import Floats, MixedDesign
@@ -16,6 +17,9 @@ from alliance_stats.engine.mixed.predict import LevelEffects, level_effects
 from alliance_stats.engine.mixed.statistics import collect
 from alliance_stats.engine.threads import one_blas_thread
 from alliance_stats.errors import DesignError
+
+#: Share of the outcome's variance below which a residual variance is rounding.
+_NO_RESIDUAL = 1e-11
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ def fit_mixed(design: MixedDesign, reml: bool = True) -> MixedSolution:
     Raises
     ------
     DesignError
-        If the outcome does not vary, or the fixed effects reproduce it exactly.
+        If the outcome does not vary, or the effects reproduce it exactly.
     """
     if design.n_obs <= design.n_fixed:
         raise DesignError(
@@ -113,7 +117,13 @@ def fit_mixed(design: MixedDesign, reml: bool = True) -> MixedSolution:
     with one_blas_thread():
         statistics = collect(standard)
         _check_outcome_varies(statistics.total)
-        evaluation, story = optimise(statistics, standard.factors, reml)
+        try:
+            evaluation, story = optimise(statistics, standard.factors, reml)
+        except LinAlgError as error:
+            raise DesignError(
+                "The likelihood cannot be computed: the fixed effects are collinear, or nearly so. Leave one of them out."
+            ) from error
+        _check_residual(evaluation, [factor.name for factor in design.factors])
         scale = coordinates.outcome_scale
         covariances = tuple(
             scale**2 * evaluation.sigma2 * coordinates.random_covariance_to_raw(f, matrix)
@@ -144,4 +154,13 @@ def _check_outcome_varies(total: Floats) -> None:
         raise DesignError(
             "The fixed effects reproduce the outcome exactly, so no variance is left to be explained by patients or "
             "therapists. Check that the outcome varies and is not computed from a predictor."
+        )
+
+
+def _check_residual(evaluation: Evaluation, groups: list[str]) -> None:
+    """Refuse a fit in which fixed and random effects together reproduce the outcome."""
+    if evaluation.sigma2 < _NO_RESIDUAL:
+        raise DesignError(
+            f"Fixed effects and {', '.join(map(repr, groups))} together reproduce the outcome exactly: no residual variance "
+            "is left, and the likelihood has no maximum. Check whether the outcome is the same in all rows of a level."
         )

@@ -50,9 +50,11 @@ class FixedInference:
         """
         variance = np.einsum("ri,ij,rj->r", contrasts, self.covariance, contrasts)
         slopes = np.einsum("ri,kij,rj->rk", contrasts, self.derivatives, contrasts)
+        # relative to the variance, so that no unit of the outcome is too large or too small to be squared
+        slopes /= np.where(variance > 0, variance, 1.0)[:, None]
         spread = np.einsum("rk,kl,rl->r", slopes, self.parameter_covariance, slopes)
         with np.errstate(divide="ignore"):
-            return np.where(spread > 0, 2 * variance**2 / spread, np.inf)
+            return np.where(spread > 0, 2 / spread, np.inf)
 
 
 def infer(evaluation: Evaluation) -> FixedInference:
