@@ -188,11 +188,12 @@ class Evaluation:
         weights[-1] = self.n_free
         inner, outer = self.scores
         matrices: list[Floats] = [np.empty(0)] * len(self.covariance.matrices)
-        matrices[s.inner_factor] = self._inner_total() - np.einsum("r,rjm,rkm->jk", weights, inner, inner, optimize=True)
+        weighted = weights[:, None, None] * inner
+        matrices[s.inner_factor] = self._inner_total() - np.tensordot(weighted, inner, axes=([0, 2], [0, 2]))
         grams = self.outer.projected_gram() if s.outer_factors else []
         for f, (factor, gram) in enumerate(zip(s.outer_factors, grams, strict=True)):
             own = outer[s.layout.columns_of(f)].reshape(gram.shape[0], gram.shape[1], -1)
-            matrices[factor] = gram.sum(axis=0) - np.einsum("r,ljr,lkr->jk", weights, own, own, optimize=True)
+            matrices[factor] = gram.sum(axis=0) - np.tensordot(own * weights, own, axes=([0, 2], [0, 2]))
         return matrices
 
     def _inner_total(self) -> Floats:
@@ -218,15 +219,15 @@ class Evaluation:
     @cached_property
     def score_sums(self) -> Floats:
         """``y'PV_rPy / y'Py`` per parameter: how the residual sum of squares falls with it."""
-        inner, outer = self.scores
         s = self.statistics
+        own_products = self.scores[0][-1] @ self.scores[0][-1].T
         sums = []
         for p in self.covariance.parameters:
             if p.factor == s.inner_factor:
-                sums.append(np.einsum("jm,jk,km->", inner[-1], p.derivative, inner[-1], optimize=True))
+                sums.append(float(np.sum(p.derivative * own_products)))
             else:
                 own = self._outer_scores(p.factor)[:, :, -1]
-                sums.append(np.einsum("lj,jk,lk->", own, p.derivative, own, optimize=True))
+                sums.append(float(np.sum(p.derivative * (own.T @ own))))
         return np.array(sums)
 
     def _outer_scores(self, factor: int) -> Floats:

@@ -2,18 +2,20 @@
 
 Two outer columns are coupled when one inner level (patient) meets both. The connected components of that graph
 are independent: nested designs fall into one column each, changes inside clinics into small blocks, changes at
-random into one big block. Blocks of one size are stored together, so that they are factorised in one call.
+random into one big component. Small blocks of one size are stored together, so that they are factorised in one call; a
+big component is eliminated sparsely (``elimination``) where every outer factor has one effect.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from alliance_stats.engine.mixed.design import Ints
+from alliance_stats.engine.mixed.elimination import SparseGroup, plan
 
 #: Block sizes that small components are padded to, so that a design with many sizes needs few calls.
 _SIZES = np.array([1, 2, 3, 4, 6, 8, 11, 16, 22, 32])
@@ -58,12 +60,14 @@ class OuterLayout:
         First column of each outer factor; its columns run level by level, effect by effect.
     n_effects, n_levels : tuple of int
         Effects per level and number of levels of each outer factor.
-    groups : tuple of BlockGroup
+    groups : tuple of BlockGroup or SparseGroup
         The components.
     size : int
         Length of block storage.
     block_start, block_size, local : ndarray of int, shape (n_columns,)
         Where each column's block begins in storage, its size, and the column's place in it.
+    sparse : ndarray of int, shape (n_columns,)
+        Position in ``groups`` of the column's component if that is a sparse one, else −1.
     entry_level, entry_column : ndarray of int, shape (n_entries,)
         The (inner level, outer column) pairs that occur, sorted by inner level.
     entry_of_cell, column_of_cell : per factor, per effect, ndarray of int, shape (n_cells,)
@@ -78,11 +82,12 @@ class OuterLayout:
     first_column: tuple[int, ...]
     n_effects: tuple[int, ...]
     n_levels: tuple[int, ...]
-    groups: tuple[BlockGroup, ...]
+    groups: tuple[BlockGroup | SparseGroup, ...]
     size: int
     block_start: Ints
     block_size: Ints
     local: Ints
+    sparse: Ints
     entry_level: Ints
     entry_column: Ints
     entry_of_cell: tuple[tuple[Ints, ...], ...]
@@ -97,18 +102,19 @@ class OuterLayout:
         return int(self.entry_level.size)
 
     def position(self, a: Ints, b: Ints) -> Ints:
-        """Place of (column a, column b) in the lower triangle of their block."""
-        return _position(self.block_start, self.block_size, self.local, a, b)
+        """Place of (column a, column b) in the lower triangle of their block, or in their sparse component."""
+        row, column = np.maximum(self.local[a], self.local[b]), np.minimum(self.local[a], self.local[b])
+        places = self.block_start[a] + row * self.block_size[a] + column
+        for at, group in enumerate(self.groups):
+            if isinstance(group, SparseGroup):
+                own = np.flatnonzero(self.sparse[a] == at)
+                places[own] = group.start + group.places(self.local[a[own]], self.local[b[own]])
+        return places
 
     def columns_of(self, factor: int) -> slice:
         """Columns of one outer factor."""
         start = self.first_column[factor]
         return slice(start, start + self.n_levels[factor] * self.n_effects[factor])
-
-
-def _position(block_start: Ints, block_size: Ints, local: Ints, a: Ints, b: Ints) -> Ints:
-    row, column = np.maximum(local[a], local[b]), np.minimum(local[a], local[b])
-    return block_start[a] + row * block_size[a] + column
 
 
 def lay_out(
@@ -133,32 +139,35 @@ def lay_out(
     column_of_cell = tuple(
         tuple(first[f] + codes * n_effects[f] + k for k in range(n_effects[f])) for f, codes in enumerate(outer_codes)
     )
-    groups, block_start, block_size, local = _blocks(inner_codes, n_inner, column_of_cell, n_columns)
-
     flat = [column for columns in column_of_cell for column in columns]
     keys = np.concatenate([inner_codes * n_columns + column for column in flat]) if flat else np.zeros(0, np.int64)
     unique, entry = np.unique(keys, return_inverse=True)
     entries = iter(entry.reshape(len(flat), -1) if flat else ())
     entry_level, entry_column = np.divmod(unique, max(n_columns, 1))
     pair_a, pair_b = _pairs(entry_level, n_inner)
-    return OuterLayout(
+    meeting = entry_column[pair_a], entry_column[pair_b]
+    component = _components(*meeting, n_columns)
+    placed = _place(component, *meeting, may_be_sparse=max(n_effects, default=1) == 1)
+    layout = OuterLayout(
         n_columns=n_columns,
         first_column=tuple(int(k) for k in first[:-1]),
         n_effects=tuple(n_effects),
         n_levels=tuple(n_levels),
-        groups=groups,
-        size=groups[-1].stop if groups else 0,
-        block_start=block_start,
-        block_size=block_size,
-        local=local,
+        groups=placed.groups,
+        size=placed.groups[-1].stop if placed.groups else 0,
+        block_start=placed.block_start,
+        block_size=placed.block_size,
+        local=placed.local,
+        sparse=placed.sparse,
         entry_level=entry_level,
         entry_column=entry_column,
         entry_of_cell=tuple(tuple(next(entries) for _ in columns) for columns in column_of_cell),
         column_of_cell=column_of_cell,
         pair_a=pair_a,
         pair_b=pair_b,
-        pair_position=_position(block_start, block_size, local, entry_column[pair_a], entry_column[pair_b]),
+        pair_position=np.zeros(0, np.int64),
     )
+    return replace(layout, pair_position=layout.position(*meeting))
 
 
 def _pairs(entry_level: Ints, n_inner: int) -> tuple[Ints, Ints]:
@@ -171,41 +180,61 @@ def _pairs(entry_level: Ints, n_inner: int) -> tuple[Ints, Ints]:
     return a, first[entry_level[a]] + offset
 
 
-def _blocks(
-    inner_codes: Ints, n_inner: int, column_of_cell: tuple[tuple[Ints, ...], ...], n_columns: int
-) -> tuple[tuple[BlockGroup, ...], Ints, Ints, Ints]:
-    """Split the columns into connected components and give each a place in storage."""
-    block_start, block_size, local = (np.zeros(n_columns, np.int64) for _ in range(3))
-    if n_columns == 0:
-        return (), block_start, block_size, local
-    component = _components(inner_codes, n_inner, column_of_cell, n_columns)
+@dataclass
+class _Placed:
+    """Where every column has its place."""
+
+    groups: tuple[BlockGroup | SparseGroup, ...]
+    block_start: Ints
+    block_size: Ints
+    local: Ints
+    sparse: Ints
+
+
+def _place(component: Ints, a: Ints, b: Ints, may_be_sparse: bool) -> _Placed:
+    """Give each column a place in storage, component by component.
+
+    ``a`` and ``b`` are pairs of columns that meet.
+    """
+    n_columns = component.size
+    local = np.zeros(n_columns, np.int64)
     order = np.argsort(component, kind="stable")
     n_in = np.bincount(component)
     local[order] = np.arange(n_columns) - np.repeat(np.cumsum(n_in) - n_in, n_in)
-    padded = np.where(n_in <= _SIZES[-1], _SIZES[np.searchsorted(_SIZES, np.minimum(n_in, _SIZES[-1]))], n_in)
+    placed = _Placed((), np.zeros(n_columns, np.int64), np.zeros(n_columns, np.int64), local, np.full(n_columns, -1))
 
-    groups, start = [], 0
-    for size in np.unique(padded):
-        members = np.flatnonzero(padded == size)
-        rank = np.full(n_in.size, -1)
-        rank[members] = np.arange(members.size)
-        own = np.flatnonzero(rank[component] >= 0)
-        columns = np.full((members.size, size), n_columns)
-        columns[rank[component[own]], local[own]] = own
-        block_start[own] = start + rank[component[own]] * size * size
-        block_size[own] = size
-        groups.append(BlockGroup(columns, start))
-        start = groups[-1].stop
-    return tuple(groups), block_start, block_size, local
+    small = np.minimum(n_in, _SIZES[-1])
+    is_sparse = (n_in > _SIZES[-1]) & may_be_sparse
+    padded = np.where(n_in <= _SIZES[-1], _SIZES[np.searchsorted(_SIZES, small)], n_in)
+    start = 0
+    for size in np.unique(padded[~is_sparse]):
+        start = _place_blocks(placed, component, np.flatnonzero((padded == size) & ~is_sparse), int(size), start)
+    for member in np.flatnonzero(is_sparse):
+        own, meeting = np.flatnonzero(component == member), component[a] == member
+        group = plan(own, start, local[a[meeting]], local[b[meeting]])
+        placed.sparse[own] = len(placed.groups)
+        placed.groups += (group,)
+        start = group.stop
+    return placed
 
 
-def _components(
-    inner_codes: Ints, n_inner: int, column_of_cell: tuple[tuple[Ints, ...], ...], n_columns: int
-) -> Ints:
-    """Component of each outer column in the graph that inner levels tie together."""
-    nodes = [n_inner + column for columns in column_of_cell for column in columns]
-    source, target = np.tile(inner_codes, len(nodes)), np.concatenate(nodes)
-    n_nodes = n_inner + n_columns
-    graph = coo_array((np.ones(source.size, np.int8), (source, target)), shape=(n_nodes, n_nodes))
-    _, label = connected_components(graph, directed=False)
-    return np.unique(label[n_inner:], return_inverse=True)[1]
+def _place_blocks(placed: _Placed, component: Ints, members: Ints, size: int, start: int) -> int:
+    """Place the components of one padded size; returns where the next group begins."""
+    rank = np.full(component.max() + 1, -1)
+    rank[members] = np.arange(members.size)
+    own = np.flatnonzero(rank[component] >= 0)
+    columns = np.full((members.size, size), component.size)
+    columns[rank[component[own]], placed.local[own]] = own
+    placed.block_start[own] = start + rank[component[own]] * size * size
+    placed.block_size[own] = size
+    group = BlockGroup(columns, start)
+    placed.groups += (group,)
+    return group.stop
+
+
+def _components(a: Ints, b: Ints, n_columns: int) -> Ints:
+    """Component of each outer column in the graph of columns that meet in an inner level."""
+    if n_columns == 0:
+        return np.zeros(0, np.int64)
+    graph = coo_array((np.ones(a.size, np.int8), (a, b)), shape=(n_columns, n_columns))
+    return connected_components(graph, directed=False)[1].astype(np.int64)

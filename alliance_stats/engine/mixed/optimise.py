@@ -210,7 +210,7 @@ def _step(hessian: Floats, gradient: Floats, free: np.ndarray, damping: float) -
     """Damped Newton step in the free parameters; zero in the others."""
     step = np.zeros_like(gradient)
     own = hessian[np.ix_(free, free)]
-    scale = np.sqrt(np.maximum(np.diag(own), 1e-12 * max(float(np.diag(own).max(initial=0.0)), 1e-300)))
+    scale = np.sqrt(np.maximum(np.diag(own), 1e-12 * max(float(np.diag(own).max(initial=0.0)), 1e-100)))
     scaled = own / np.outer(scale, scale)
     scaled[np.diag_indices_from(scaled)] += damping + 1e-12
     step[free] = -np.linalg.lstsq(scaled, gradient[free] / scale, rcond=1e-14)[0] / scale

@@ -15,6 +15,7 @@ from numpy.linalg import LinAlgError
 from scipy.linalg import blas, lapack
 
 from alliance_stats.engine.mixed.design import Floats
+from alliance_stats.engine.mixed.elimination import SparseFactor, SparseGroup, multiply_sparse
 from alliance_stats.engine.mixed.layout import BlockGroup, OuterLayout
 
 #: Blocks up to this size go through numpy's batched routines, larger ones one by one through LAPACK.
@@ -58,6 +59,15 @@ class Roots:
             part = columns[own].reshape(-1, q, columns.shape[1])
             result[own] = np.einsum("jk,lkr->ljr", root.T if transposed else root, part).reshape(-1, columns.shape[1])
         return result
+
+    def sparse_sandwich(self, stored: Floats, group: SparseGroup) -> SparseFactor:
+        """Factorise ``I + Λ'HΛ`` of a sparse component (every outer factor has one effect there)."""
+        entries, core = group.split(stored)
+        scale = self.scale[group.columns[0]]
+        a, b = group.ends
+        scaled_core = scale[group.core][:, None] * core * scale[group.core]
+        scaled_core.ravel()[:: group.core.size + 1] += 1.0
+        return SparseFactor(group, entries * scale[a] * scale[b] + (a == b), scaled_core)
 
     def sandwich(self, block: Floats, group: BlockGroup, outside: bool = False) -> Floats:
         """``Λ' A Λ`` for a group's blocks (or ``Λ A Λ'`` with ``outside``)."""
@@ -115,8 +125,8 @@ class BlockFactor:
         """``S⁻¹ b`` for right-hand sides (n_blocks, size, r)."""
         if not self._factors:
             return self.inverse @ rhs
-        solved = [lapack.dpotrs(f, np.asfortranarray(b), lower=0)[0] for f, b in zip(self._factors, rhs, strict=True)]
-        return np.stack(solved)
+        solved = [lapack.dpotrs(f, b, lower=0)[0] for f, b in zip(self._factors, rhs, strict=True)]
+        return _stacked(solved)
 
     @cached_property
     def inverse(self) -> Floats:
@@ -125,7 +135,12 @@ class BlockFactor:
             return 1.0 / self.matrix
         if not self._factors:
             return np.linalg.inv(symmetric(self.matrix))
-        return np.stack([lapack.dpotri(factor, lower=0)[0].T for factor in self._factors])
+        return _stacked([lapack.dpotri(factor, lower=0)[0].T for factor in self._factors])
+
+
+def _stacked(blocks: list[Floats]) -> Floats:
+    """Stack blocks; a single one, which may be large, is not copied."""
+    return blocks[0][None] if len(blocks) == 1 else np.stack(blocks)
 
 
 @dataclass(frozen=True)
@@ -146,7 +161,7 @@ class OuterFactor:
     layout: OuterLayout
     roots: Roots
     gram: Floats
-    factors: tuple[BlockFactor, ...]
+    factors: tuple[BlockFactor | SparseFactor, ...]
 
     @property
     def log_determinant(self) -> float:
@@ -170,7 +185,9 @@ class OuterFactor:
         layout, roots = self.layout, self.roots
         stored = np.empty(layout.size)
         for group, factor in zip(layout.groups, self.factors, strict=True):
-            block = factor.inverse if roots.diagonal else roots.sandwich(factor.inverse, group, outside=True)
+            block = factor.inverse
+            if not roots.diagonal and isinstance(group, BlockGroup):
+                block = roots.sandwich(block, group, outside=True)
             stored[group.start : group.stop] = block.ravel()
         at_pairs = stored[layout.pair_position]
         if roots.diagonal:
@@ -184,6 +201,9 @@ class OuterFactor:
         reach = max(self.layout.n_effects, default=1)
         band = np.zeros((reach, n + 1))  # band[o, c] = (column c + o, column c)
         for group, factor in zip(self.layout.groups, self.factors, strict=True):
+            if isinstance(group, SparseGroup):
+                band[0, group.columns] = self._projected_sparse(group, factor)
+                continue
             size = group.columns.shape[1]
             for o, diagonal in enumerate(self._projected_diagonals(group, factor, min(reach, size))):
                 band[o, group.columns[:, : size - o]] = diagonal
@@ -196,6 +216,16 @@ class OuterFactor:
                     blocks[:, j, k] = blocks[:, k, j] = own[j - k, :, k]
             result.append(blocks)
         return result
+
+    def _projected_sparse(self, group: SparseGroup, factor: SparseFactor) -> Floats:
+        """Return the diagonal of ``H − H N H`` of a sparse component, (1, size)."""
+        scale = self.roots.scale[group.columns[0]]
+        if (scale**2).min() > _SAFE_VARIANCE:
+            return (1.0 - factor.inverse_diagonal)[None] / scale**2
+        # Near a variance of zero that difference cancels; solve for every column instead.
+        dense = multiply_sparse(group, self.gram, np.eye(scale.size))
+        central = scale[:, None] * factor.solve((scale[:, None] * dense)[None])[0]
+        return (np.diagonal(dense) - np.einsum("ij,ij->j", dense, central))[None]
 
     def _projected_diagonals(self, group: BlockGroup, factor: BlockFactor, n: int) -> list[Floats]:
         """Return the main diagonal of ``H − H N H`` and the ``n − 1`` below it, each (n_blocks, size − offset)."""
@@ -217,6 +247,9 @@ def multiply(layout: OuterLayout, stored: Floats, columns: Floats) -> Floats:
     padded = np.vstack([columns, np.zeros((1, columns.shape[1]))])
     result = np.zeros_like(padded)
     for group in layout.groups:
+        if isinstance(group, SparseGroup):
+            result[group.columns[0]] = multiply_sparse(group, stored, padded[group.columns[0]])
+            continue
         block = stored[group.start : group.stop].reshape(group.shape)
         if group.shape[1] > _BATCHED:
             for at, own in enumerate(group.columns):
@@ -235,8 +268,11 @@ def factorise_outer(layout: OuterLayout, gram: Floats, roots: Sequence[Floats]) 
         If rounding has left a block that is not positive definite.
     """
     operator = Roots(layout, roots)
-    factors = []
+    factors: list[BlockFactor | SparseFactor] = []
     for group in layout.groups:
+        if isinstance(group, SparseGroup):
+            factors.append(operator.sparse_sandwich(gram, group))
+            continue
         block = gram[group.start : group.stop].reshape(group.shape)
         matrix = operator.sandwich(block, group)
         size = group.shape[1]
