@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -67,12 +68,12 @@ class CovarianceState:
     _orders: tuple[_Orders, ...]
     factors: tuple[GroupingFactor, ...]
 
-    @property
+    @cached_property
     def pivots(self) -> np.ndarray:
         """Which entries of ``values`` are squared pivots."""
         return np.array([parameter.pivot for parameter in self.parameters])
 
-    @property
+    @cached_property
     def alive(self) -> np.ndarray:
         """Which entries of ``values`` have any influence."""
         return np.array([parameter.alive for parameter in self.parameters])
@@ -84,9 +85,21 @@ class CovarianceState:
         """
         return _assemble(self.factors, self._orders, values)
 
-    def reordered(self) -> CovarianceState:
-        """Return the same covariances with the order of pivots chosen anew."""
-        return state(self.factors, self.matrices)
+    def clamped(self, values: Floats) -> Floats:
+        """Return the values with pivots below zero set to zero."""
+        return np.where(self.pivots, np.maximum(values, 0.0), values)
+
+    def reordered(self, values: Floats | None = None) -> CovarianceState:
+        """Return the state (at other values, if given) with the order of pivots chosen anew."""
+        values = self.values if values is None else values
+        matrices, at = [], 0
+        for factor, orders in zip(self.factors, self._orders, strict=True):
+            matrix = np.zeros((factor.n_effects, factor.n_effects))
+            for places in orders:
+                unit, d, at = _unpack(values, len(places), at)
+                matrix[np.ix_(places, places)] = (unit * d) @ unit.T
+            matrices.append(matrix)
+        return state(self.factors, matrices)
 
 
 def state(factors: Sequence[GroupingFactor], matrices: Sequence[Floats]) -> CovarianceState:
@@ -104,37 +117,50 @@ def state(factors: Sequence[GroupingFactor], matrices: Sequence[Floats]) -> Cova
         for block in factor.blocks:
             order, unit, d = _pivoted(matrix[np.ix_(block, block)])
             own.append(tuple(block[k] for k in order))
-            values.append(np.concatenate([d, unit[np.tril_indices(len(block), -1)]]))
+            values.append(np.concatenate([d, unit[_below(len(block))]]))
         orders.append(tuple(own))
     return _assemble(tuple(factors), tuple(orders), np.concatenate(values))
 
 
 def _assemble(factors: tuple[GroupingFactor, ...], orders: tuple[_Orders, ...], values: Floats) -> CovarianceState:
     """Build the state from parameter values."""
-    values = values.astype(float).copy()
+    values = values.astype(float)
     matrices, roots, parameters = [], [], []
     at = 0
     for f, (factor, own) in enumerate(zip(factors, orders, strict=True)):
         root = np.zeros((factor.n_effects, factor.n_effects))
         for places in own:
-            size = len(places)
-            values[at : at + size] = np.maximum(values[at : at + size], 0.0)
-            d = values[at : at + size]
-            unit = np.eye(size)
-            n_below = size * (size - 1) // 2
-            unit[np.tril_indices(size, -1)] = values[at + size : at + size + n_below]
+            first, size = at, len(places)
+            values[first : first + size] = np.maximum(values[first : first + size], 0.0)
+            unit, d, at = _unpack(values, size, first)
             root[np.ix_(places, places)] = unit * np.sqrt(d)
             parameters += _parameters(f, factor.n_effects, places, unit, d)
-            at += size + n_below
         roots.append(root)
         matrices.append(root @ root.T)
     return CovarianceState(tuple(matrices), tuple(roots), values, tuple(parameters), orders, factors)
 
 
+@cache
+def _below(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices below the diagonal."""
+    return np.tril_indices(size, -1)
+
+
+def _unpack(values: Floats, size: int, at: int) -> tuple[Floats, Floats, int]:
+    """Unit lower triangle, pivots, and where the next block's values begin."""
+    unit = np.eye(size)
+    end = at + size * (size + 1) // 2
+    if size > 1:
+        unit[_below(size)] = values[at + size : end]
+    return unit, values[at : at + size], end
+
+
 def _pivoted(matrix: Floats) -> tuple[tuple[int, ...], Floats, Floats]:
     """Pivoted ``L D L'``: order, unit lower triangle, squared pivots."""
     size = matrix.shape[0]
-    rest = matrix.astype(float).copy()
+    if size == 1:
+        return (0,), np.eye(1), np.maximum(matrix[0], 0.0)
+    rest = matrix.astype(float)
     order = list(range(size))
     unit, d = np.eye(size), np.zeros(size)
     floor = PIVOT_ZERO * max(float(np.diag(matrix).max()), 0.0)
@@ -160,7 +186,7 @@ def _parameters(factor: int, q: int, places: tuple[int, ...], unit: Floats, d: F
         derivative = np.zeros((q, q))
         derivative[grid] = np.outer(unit[:, k], unit[:, k])
         parameters.append(Parameter(factor, True, True, derivative))
-    for row, column in zip(*np.tril_indices(size, -1), strict=True):
+    for row, column in zip(*_below(size), strict=True):
         derivative = np.zeros((q, q))
         half = np.zeros((size, size))
         half[row] = d[column] * unit[:, column]

@@ -132,18 +132,19 @@ def _run(evaluate: _Counter, start: CovarianceState) -> tuple[Evaluation, Story]
     for step_number in range(_MAX_STEPS):
         free = free_parameters(current)
         hessian = _curvature(evaluate, current, free, observed)
-        decrement = _decrement(hessian, current.gradient, free)
+        newton = _step(hessian, current.gradient, free, 0.0)
+        decrement = float(-current.gradient @ newton)
         contraction = min(1.0, decrement / last) if np.isfinite(last) else 1.0
         if decrement * contraction < TOLERANCE:
             moved = _escape(evaluate, current)
             if moved is None:
-                final = _last_step(evaluate, current, hessian, free)
+                final = _last_step(evaluate, current, newton, free)
                 return final, _tell(final, step_number + 1, decrement * contraction, converged=True)
             current, last = moved, np.inf
             continue
         observed = observed or (decrement < _LOCAL and decrement > 0.05 * last)
         last = decrement
-        moved, damping = _line_search(evaluate, current, hessian, free, damping)
+        moved, damping = _line_search(evaluate, current, hessian, free, newton, damping)
         if moved is None:
             moved = _escape(evaluate, current)
             if moved is None:
@@ -209,28 +210,29 @@ def _gradient_at(evaluation: Evaluation, covariance: CovarianceState) -> Floats:
 def _step(hessian: Floats, gradient: Floats, free: np.ndarray, damping: float) -> Floats:
     """Damped Newton step in the free parameters; zero in the others."""
     step = np.zeros_like(gradient)
+    if not free.any():
+        return step
     own = hessian[np.ix_(free, free)]
     scale = np.sqrt(np.maximum(np.diag(own), 1e-12 * max(float(np.diag(own).max(initial=0.0)), 1e-100)))
     scaled = own / np.outer(scale, scale)
-    scaled[np.diag_indices_from(scaled)] += damping + 1e-12
-    step[free] = -np.linalg.lstsq(scaled, gradient[free] / scale, rcond=1e-14)[0] / scale
+    scaled.ravel()[:: own.shape[0] + 1] += damping + 1e-12
+    try:
+        step[free] = -np.linalg.solve(scaled, gradient[free] / scale) / scale
+    except LinAlgError:
+        step[free] = -np.linalg.lstsq(scaled, gradient[free] / scale, rcond=1e-14)[0] / scale
     return step
 
 
-def _decrement(hessian: Floats, gradient: Floats, free: np.ndarray) -> float:
-    return float(-gradient @ _step(hessian, gradient, free, 0.0)) if free.any() else 0.0
-
-
 def _line_search(
-    evaluate: _Counter, current: Evaluation, hessian: Floats, free: np.ndarray, damping: float
+    evaluate: _Counter, current: Evaluation, hessian: Floats, free: np.ndarray, newton: Floats, damping: float
 ) -> tuple[Evaluation | None, float]:
     """Raise the damping until a step goes down; return where it led, and the damping for the next one."""
     covariance = current.covariance
     for _ in range(14):
-        step = _step(hessian, current.gradient, free, damping)
-        trial = covariance.moved(covariance.values + step)
-        promised = float(current.gradient @ (trial.values - covariance.values))
-        moved = evaluate(trial.reordered())
+        step = _step(hessian, current.gradient, free, damping) if damping else newton
+        values = covariance.clamped(covariance.values + step)
+        promised = float(current.gradient @ (values - covariance.values))
+        moved = evaluate(covariance.reordered(values))
         if moved is not None and promised < 0 and moved.value <= current.value + 1e-4 * promised + _noise(current):
             return moved, damping / 10 if damping > 1e-4 else 0.0
         damping = max(10 * damping, 1e-3)
@@ -242,10 +244,9 @@ def _noise(evaluation: Evaluation) -> float:
     return 1e-14 * (abs(evaluation.value) + evaluation.statistics.n_obs)
 
 
-def _last_step(evaluate: _Counter, current: Evaluation, hessian: Floats, free: np.ndarray) -> Evaluation:
+def _last_step(evaluate: _Counter, current: Evaluation, newton: Floats, free: np.ndarray) -> Evaluation:
     """Take the step that promises next to nothing in the criterion: it still halves the error of the estimates."""
-    step = _step(hessian, current.gradient, free, 0.0)
-    values = current.covariance.values + step
+    values = current.covariance.values + newton
     if (values[current.covariance.pivots & free] <= 0).any():
         return current
     moved = evaluate(current.covariance.moved(values))

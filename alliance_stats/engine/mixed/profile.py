@@ -114,7 +114,8 @@ def share_interval(
 def _upper(excess: Callable[[float], float], estimate: float) -> float:
     """Where the criterion passes the limit above the estimate; 1 if it never does."""
     below = estimate
-    for above in (max(2 * estimate, 0.05), 0.25, 0.5, 0.75, 0.9, 0.99):
+    # A share stays below 1: the next place lies at most halfway between the estimate and 1.
+    for above in (min(max(2 * estimate, 0.05), (1 + estimate) / 2), 0.25, 0.5, 0.75, 0.9, 0.99, 0.9999):
         if above <= below:
             continue
         if excess(above) > 0:
