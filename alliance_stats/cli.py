@@ -37,10 +37,14 @@ def _parser() -> argparse.ArgumentParser:
     source = report.add_mutually_exclusive_group(required=True)
     source.add_argument("file", nargs="?", type=Path, help="CSV file, one row per patient and session")
     source.add_argument("--demo", action="store_true", help="use the simulated sessions that come with the package")
-    report.add_argument("--study", type=Path, help="study.toml: which column is what (guessed from the names if left out)")
+    report.add_argument(
+        "--study", type=Path, help="study.toml: which column is what (guessed from the names if left out)"
+    )
     report.add_argument("--out", type=Path, default=Path("report"), help="folder to write (default: report)")
     report.add_argument("--overwrite", action="store_true", help="replace an existing report folder")
-    report.add_argument("--real-ids", action="store_true", help="show ids as they are in the file instead of pseudonyms")
+    report.add_argument(
+        "--real-ids", action="store_true", help="show ids as they are in the file instead of pseudonyms"
+    )
     report.add_argument("--quiet", action="store_true", help="no progress, no closing lines")
     return parser
 
@@ -55,7 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INPUT_AT_FAULT
     except Exception:
         traceback.print_exc()
-        print(f"alliance-stats {__version__}: this is a fault of ours. Please report it with the lines above.", file=sys.stderr)
+        print(
+            f"alliance-stats {__version__}: this is a fault of ours. Please report it with the lines above.",
+            file=sys.stderr,
+        )
         return OUR_FAULT
     if not options.quiet:
         print(f"Report: {report.page}")

@@ -5,7 +5,7 @@
     python benchmarks/mixed.py --out docs/performance.md
 
 Designs: a 3 200 sessions, b 28 800, c 300 000 with changes of therapist at random; d about 289 000, unbalanced, with
-changes inside clinics of ten; e 300 000, nested. All designs with all programs take about four minutes.
+changes inside clinics of ten; e 300 000, nested. All designs with all programs take about six minutes.
 """
 
 from __future__ import annotations

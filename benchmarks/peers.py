@@ -26,7 +26,8 @@ class Timing:
     """What one program took and found on one data set.
 
     Seconds are CPU seconds; ``call_seconds`` is the user's call on a data frame, ``estimates_seconds`` the part from
-    ready arrays to estimates. ``missing`` says why there are no figures; everything else is then empty.
+    ready arrays to estimates. ``missing`` says why there are no figures; everything else is then empty. ``remark`` is
+    what the program said of its search where that was not as usual.
     """
 
     peer: str
@@ -38,6 +39,7 @@ class Timing:
     variances: dict[str, float] | None = None
     evaluations: int = 0
     blas: str = ""
+    remark: str = ""
     missing: str = ""
 
 
@@ -75,4 +77,5 @@ def _from_lme4(record: dict) -> dict[str, object]:
         "variances": from_theta(record["theta"], record["sigma"]),
         "evaluations": record["evaluations"],
         "blas": Path(record["blas"]).name,
+        "remark": " ".join(record["messages"]),
     }

@@ -56,6 +56,7 @@ class Ours:
             "fixed": dict(zip(fit.arrays.fixed_names, fit.solution.beta, strict=True)),
             "variances": variances(patient, therapist, sigma2),
             "evaluations": fit.solution.story.evaluations,
+            "remark": "" if fit.converged else fit.solution.story.message,
         }
 
 
@@ -82,6 +83,7 @@ class Mixedlm:
             "fixed": {name: float(value) for name, value in fit.fixef().items()},
             "variances": from_theta(list(fit.theta), float(fit.sigma)),
             "evaluations": int(fit.function_evals or 0),
+            "remark": "" if fit.optimizer == "L-BFGS-B" and fit.converged else f"{fit.optimizer}: {fit.message}",
         }
 
 

@@ -46,6 +46,7 @@ def text(result: DesignTimings) -> str:
     for timing in result.measured:
         times = [f"{seconds(one)} {ratio:>10}" for one, ratio in _times_with_ratios(result, timing)]
         lines.append(f"    {timing.name:<24}{times[0]:>22}{times[1]:>22}{timing.evaluations:>13}")
+    lines += [f"    {timing.name} said of its search: {timing.remark}" for timing in result.measured if timing.remark]
     lines += [
         f"    {timing.peer}: no figures, {timing.missing}" for timing in result.timings.values() if timing.missing
     ]
@@ -103,7 +104,13 @@ def seconds(value: float) -> str:
 def markdown(results: Iterable[DesignTimings]) -> str:
     """Write the whole page: what was measured, on what, the times and how far the results agree."""
     results = list(results)
-    parts = [_introduction(results), _times_table(results), _agreement_table(results), _missing(results)]
+    parts = [
+        _introduction(results),
+        _times_table(results),
+        _agreement_table(results),
+        _remarks(results),
+        _missing(results),
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -165,6 +172,11 @@ def _agreement_table(results: list[DesignTimings]) -> str:
         "|---|---|---|---|---|",
     ]
     return "\n".join(head + rows)
+
+
+def _remarks(results: list[DesignTimings]) -> str:
+    said = [f"- ({r.letter}) {t.name} said of its search: {t.remark}" for r in results for t in r.measured if t.remark]
+    return "\n".join(said)
 
 
 def _missing(results: list[DesignTimings]) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from alliance_stats.data.session_table import SessionTable, rewrap
 from alliance_stats.names import PATIENT, THERAPIST
 
+_NO_PLACES = "not shown with pseudonyms"
 _PREFIXES = {PATIENT: "P", THERAPIST: "T"}
 
 
@@ -16,14 +19,16 @@ def with_pseudonyms(sessions: SessionTable) -> SessionTable:
     """Replace patient and therapist ids by ``P001``, ``T01``, ….
 
     The numbers follow the order of a hash keyed with the content of the data: the same data give the same pseudonyms,
-    and the order says nothing about the ids.
+    in whatever order the rows stand, and the order says nothing about the ids. What was found while reading keeps its
+    counts, but no places, because these may name patients.
     """
     frame = sessions.frame
-    key = hashlib.sha256(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()).digest()
+    content = np.sort(pd.util.hash_pandas_object(frame, index=False).to_numpy())
+    key = hashlib.sha256(content.tobytes()).digest()
     for column, prefix in _PREFIXES.items():
         if column in frame:
             frame = frame.assign(**{column: frame[column].map(_pseudonyms(frame[column], prefix, key)).astype("str")})
-    return rewrap(sessions, frame)
+    return replace(rewrap(sessions, frame), faults=sessions.faults.assign(places=_NO_PLACES))
 
 
 def _pseudonyms(ids: pd.Series, prefix: str, key: bytes) -> dict[str, str]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.data.session_table import require_columns
-from alliance_stats.errors import ColumnError, DataError
+from alliance_stats.errors import ColumnError, DataError, DesignError, count, did_you_mean
 from alliance_stats.names import PATIENT, SESSION, THERAPIST
 
 #: Time in a course: sessions since the first one, so that an intercept is the level at session 1.
@@ -63,11 +63,13 @@ def therapist_term(frame: pd.DataFrame, columns: Columns, *scores: str) -> tuple
     if name not in frame.columns:
         if name == THERAPIST:
             return "", "The data name no therapists, so differences between therapists are not part of the model."
-        raise ColumnError(f"No column {name!r} for the therapists. Pass therapist=None to leave them out.")
+        hint = did_you_mean(name, map(str, frame.columns))
+        raise ColumnError(f"No column {name!r} for the therapists. {hint} Pass therapist=None to leave them out.")
     rows = frame.dropna(subset=[*scores, columns.patient, name])
     n_therapists, n_patients = rows[name].nunique(), rows[columns.patient].nunique()
     if n_therapists < 2:
-        return "", f"{n_therapists} therapist in the rows used: differences between therapists cannot be estimated."
+        found = count(n_therapists, "therapist")
+        return "", f"{found} in the rows used: differences between therapists cannot be estimated."
     pairs = rows[[columns.patient, name]].drop_duplicates()
     if len(pairs) == n_therapists == n_patients:
         return "", (
@@ -75,6 +77,23 @@ def therapist_term(frame: pd.DataFrame, columns: Columns, *scores: str) -> tuple
             "therapists are left out of the model."
         )
     return f" + (1 | {_quoted(name)})", ""
+
+
+def require_courses(frame: pd.DataFrame, score: str, patient: str) -> None:
+    """Check that some patient has the score at two sessions; otherwise there is no course, and no residual.
+
+    Raises
+    ------
+    DesignError
+        If every patient has it once at most.
+    """
+    scored = frame.dropna(subset=[score, patient])
+    per_patient = scored.groupby(patient, observed=True).size()
+    if not (per_patient > 1).any():
+        raise DesignError(
+            f"None of {count(len(per_patient), 'patient')} has {score!r} at two sessions or more, so change over sessions "
+            "cannot be estimated, nor patients be told from the residual."
+        )
 
 
 def _quoted(name: str) -> str:
@@ -100,5 +119,7 @@ def numeric_score(frame: pd.DataFrame, score: str) -> pd.Series:
         raise DataError(f"Score {score!r} holds text, not numbers. Read the file with read_sessions(scores=…).")
     values = column.astype(float)
     if not np.isfinite(values).any():
-        raise DataError(f"Score {score!r} is missing in all {len(values)} rows. Check the column that it was read from.")
+        raise DataError(
+            f"Score {score!r} is missing in all {len(values)} rows. Check the column that it was read from."
+        )
     return values

@@ -218,6 +218,8 @@ class _Parser:
         terms = self.terms
         while self.sees("*", "/", ":"):
             sign = self.take()
+            if self.in_call and sign.text == ":":
+                fail(self.formula, sign.place, "':' cannot stand inside a call (write * to multiply)")
             text += sign.text + self.power()
             terms = terms * self.terms + (0 if sign.text == ":" else terms + self.terms)
             self.count_terms(1 if self.in_call else terms, sign.place)
@@ -308,9 +310,13 @@ def parse_formula(text: str) -> Formula:
         With the place of the first thing that cannot be read.
     """
     if not isinstance(text, str):
-        raise FormulaError(f"A formula is a text such as 'outcome ~ session + (1 | patient_id)', not {type(text).__name__}.")
+        raise FormulaError(
+            f"A formula is a text such as 'outcome ~ session + (1 | patient_id)', not {type(text).__name__}."
+        )
     if len(text) > _MAX_LENGTH:
-        raise FormulaError(f"The formula has {len(text)} characters; at most {_MAX_LENGTH} are read. Combine predictors first.")
+        raise FormulaError(
+            f"The formula has {len(text)} characters; at most {_MAX_LENGTH} are read. Combine predictors first."
+        )
     parser = _Parser(text, tokenize(text))
     if parser.sees("~"):
         fail(text, parser.next.place, "Expected the outcome before '~'")

@@ -7,19 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from alliance_stats.design.formula import FUNCTIONS, Formula, RandomTerm
+from alliance_stats.design.formula import Formula, RandomTerm
+from alliance_stats.design.group_checks import check_groups
+from alliance_stats.design.safe_names import safe_names, user_names
 from alliance_stats.design.sample import Sample, take_sample
 from alliance_stats.design.tokens import tokenize
 from alliance_stats.engine.mixed.design import GroupingFactor, MixedDesign
 from alliance_stats.errors import AllianceStatsError, DataError, DesignError, FormulaError, count
-from alliance_stats.names import INTERCEPT, RESIDUAL
+from alliance_stats.names import INTERCEPT
 
 #: Share of a column's variance that must be its own, beside the columns before it.
 _COLLINEAR = 1e-9
-#: What columns are called while a formula is evaluated, so that no name can be taken for a function or the intercept.
-_SAFE = "column_{}__"
-#: Names that results give to rows and columns of their own.
-_TAKEN = (RESIDUAL, "obs", "parameters", "dropped")
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def model_arrays(formula: Formula, frame: pd.DataFrame, missing: str = "drop") -
     places = tuple(pool.add(name, values) for name, values in fixed.items())
     factors, effect_names, levels = _grouping_factors(formula.random, sample.frame, predictors, pool)
     design = MixedDesign(outcome, pool.columns, places, factors)
-    _check_groups(design)
+    check_groups(design)
     return ModelArrays(design, tuple(fixed), effect_names, levels, sample)
 
 
@@ -139,18 +137,18 @@ def expand(expression: str, frame: pd.DataFrame) -> dict[str, np.ndarray]:
             return {INTERCEPT: np.ones(len(frame)), str(plain.name): plain.to_numpy()}
     from formulaic import model_matrix
 
-    safe, names = _safe_names(expression)
+    safe, names = safe_names(expression)
     renamed = frame[list(names.values())].set_axis(list(names), axis=1)
     try:
         matrix = model_matrix(safe, renamed, na_action="ignore", context=_functions())
     except Exception as error:
         if isinstance(error.__cause__, AllianceStatsError):
             raise error.__cause__ from None
-        lines = _user_names(str(error.__cause__ or error), names).splitlines()
+        lines = user_names(str(error.__cause__ or error), names).splitlines()
         reason = lines[0] if lines else type(error).__name__
         raise DataError(f"{expression!r} cannot be computed from the data: {reason}") from error
     columns = {
-        INTERCEPT if name == "Intercept" else _user_names(str(name), names): matrix[name].to_numpy(float)
+        INTERCEPT if name == "Intercept" else user_names(str(name), names): matrix[name].to_numpy(float)
         for name in matrix.columns
     }
     for name, values in columns.items():
@@ -163,31 +161,17 @@ def expand(expression: str, frame: pd.DataFrame) -> dict[str, np.ndarray]:
     return columns
 
 
-def _safe_names(expression: str) -> tuple[str, dict[str, str]]:
-    """Write an expression with safe names for its columns; returns it and safe name → column."""
-    names: dict[str, str] = {}
-    written, end = "", 0
-    tokens = tokenize(expression)
-    for token, following in zip(tokens, tokens[1:], strict=False):
-        quoted = expression[token.place] == "`"
-        if token.kind != "name" or (not quoted and following.text in ("(", "=")):
-            continue  # a function, or the keyword of an argument
-        safe = next((known for known, name in names.items() if name == token.text), _SAFE.format(len(names)))
-        names[safe] = token.text
-        written += expression[end : token.place] + safe
-        end = token.place + len(token.text) + 2 * quoted
-    return written + expression[end:], names
-
-
-def _user_names(text: str, names: dict[str, str]) -> str:
-    """Put the columns' own names back."""
-    for safe, name in names.items():
-        text = text.replace(safe, name)
-    return text
-
-
 def _functions() -> dict[str, object]:
-    return {"log": np.log, "log10": np.log10, "log2": np.log2, "exp": np.exp, "sqrt": np.sqrt, "abs": np.abs, "I": _same, "C": _as_category}
+    return {
+        "log": np.log,
+        "log10": np.log10,
+        "log2": np.log2,
+        "exp": np.exp,
+        "sqrt": np.sqrt,
+        "abs": np.abs,
+        "I": _same,
+        "C": _as_category,
+    }
 
 
 def _same(values: pd.Series) -> pd.Series:
@@ -198,8 +182,10 @@ def _as_category(values: pd.Series, *arguments: object, **options: object) -> ob
     """``C(…)``: numbers that are whole keep their plain names (``[T.2]``, not ``[T.2.0]``)."""
     from formulaic.transforms import C
 
-    if values.nunique() == 1:
-        raise DesignError(f"1 predictor is constant: C(…) of {values.iloc[0]!r} in all {len(values)} rows. Leave it out.")
+    if (values == values.iloc[0]).all():
+        raise DesignError(
+            f"1 predictor is constant: C(…) of {values.iloc[0]!r} in all {len(values)} rows. Leave it out."
+        )
     if values.dtype.kind == "f" and (values == np.trunc(values)).all():
         values = values.astype(np.int64)
     return C(values, *arguments, **options)
@@ -215,8 +201,8 @@ def _check_categories(predictors: pd.DataFrame) -> None:
             raise DesignError(f"1 predictor is constant: {name!r} (always {column.iloc[0]!r}). Leave it out.")
         if n_values > 2 and 2 * n_values > len(column):
             raise DesignError(
-                f"{name!r} is text with {n_values} different values in {len(column)} rows. If they are numbers, convert "
-                "them; as categories they leave too little to estimate."
+                f"{name!r} is text with {n_values} different values in {len(column)} rows. If they are numbers, "
+                "convert them; as categories they leave too little to estimate."
             )
 
 
@@ -236,7 +222,9 @@ def _outcome(formula: Formula, predictors: pd.DataFrame) -> np.ndarray:
         )
     (values,) = columns.values()
     if np.ptp(values) == 0:
-        raise DesignError(f"The outcome {formula.outcome!r} is {values[0]:g} in all {values.size} rows: nothing to explain.")
+        raise DesignError(
+            f"The outcome {formula.outcome!r} is {values[0]:g} in all {values.size} rows: nothing to explain."
+        )
     return values
 
 
@@ -317,42 +305,3 @@ def _ids(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
     if column.dtype.kind == "f" and all(value == int(value) for value in values):
         values = [int(value) for value in values]
     return codes, pd.Index([str(value) for value in values], dtype=str)
-
-
-def _check_groups(design: MixedDesign) -> None:
-    """Refuse groupings that carry no information."""
-    for at, factor in enumerate(design.factors):
-        _check_name(factor)
-        _check_differs(factor, design.factors[:at])
-        if factor.n_levels == 1:
-            raise DesignError(
-                f"Grouping {factor.name!r} has 1 level in {design.n_obs} rows, so its variance cannot be estimated. "
-                "Leave this bar term out."
-            )
-        if factor.n_levels >= design.n_obs:
-            raise DesignError(
-                f"Grouping {factor.name!r} has {factor.n_levels} levels in {design.n_obs} rows: with one row per level its "
-                "effects cannot be told from the residual. Leave this bar term out, or check the id column."
-            )
-        n_effects = factor.n_levels * factor.n_effects
-        if n_effects >= design.n_obs:
-            raise DesignError(
-                f"Grouping {factor.name!r} has {factor.n_effects} effects for each of {factor.n_levels} levels: {n_effects} "
-                f"random effects in {design.n_obs} rows cannot be told from the residual. Use fewer effects per level."
-            )
-
-
-def _check_name(factor: GroupingFactor) -> None:
-    if factor.name in _TAKEN:
-        raise DataError(f"A grouping cannot be called {factor.name!r}: results use this name themselves. Rename the column.")
-
-
-def _check_differs(factor: GroupingFactor, others: tuple[GroupingFactor, ...]) -> None:
-    """Refuse a grouping that divides the rows as another one does, for the same effects."""
-    for other in others:
-        # codes stand in order of appearance, so equal divisions have equal codes
-        if set(factor.effects) & set(other.effects) and np.array_equal(factor.codes, other.codes):
-            raise DesignError(
-                f"Groupings {other.name!r} and {factor.name!r} divide the rows into the same {factor.n_levels} levels, so "
-                "their variances cannot be told apart. Leave one of the bar terms out."
-            )

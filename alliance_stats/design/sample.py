@@ -71,7 +71,9 @@ def take_sample(frame: pd.DataFrame, variables: Sequence[str], missing: str = "d
     absent = {name: frame[name].isna().to_numpy() for name in variables}
     any_absent = np.logical_or.reduce(list(absent.values()))
     n_absent = np.sum(list(absent.values()), axis=0)
-    counted = [(name, int(gone.sum()), int((gone & (n_absent == 1)).sum())) for name, gone in absent.items() if gone.any()]
+    counted = [
+        (name, int(gone.sum()), int((gone & (n_absent == 1)).sum())) for name, gone in absent.items() if gone.any()
+    ]
     dropped = pd.DataFrame(counted, columns=["variable", "n_missing", "n_only_this"])
     rows = np.flatnonzero(~any_absent)
     sample = Sample(frame[list(variables)].take(rows), rows, len(frame), dropped)
@@ -88,7 +90,9 @@ def _check_once(frame: pd.DataFrame, variables: Sequence[str]) -> None:
     for name in variables:
         n_columns = int((frame.columns == name).sum())
         if n_columns > 1:
-            raise DataError(f"{n_columns} columns have the name {name!r}, so it is not clear which is meant. Rename them.")
+            raise DataError(
+                f"{n_columns} columns have the name {name!r}, so it is not clear which is meant. Rename them."
+            )
 
 
 def _check_finite(column: pd.Series) -> None:

@@ -39,7 +39,7 @@ class Token:
 
 
 def fail(formula: str, place: int, what: str) -> NoReturn:
-    """Raise a FormulaError that shows the formula (or what stands around the place) with a caret under the character."""
+    """Raise a FormulaError that shows the formula (or what is around the place) with a caret under the character."""
     shown, before = re.sub(r"\s", " ", formula), place
     if len(shown) > _SHOWN:
         start = max(place - _SHOWN // 2, 0)

@@ -9,9 +9,7 @@ import pandas as pd
 from alliance_stats.names import INTERCEPT
 
 
-def boundary_sentences(
-    variance: pd.DataFrame, groups: Sequence[str], rank_deficient: Sequence[bool]
-) -> list[str]:
+def boundary_sentences(variance: pd.DataFrame, groups: Sequence[str], rank_deficient: Sequence[bool]) -> list[str]:
     """Explain every grouping whose covariance lies on the boundary.
 
     Parameters

@@ -32,5 +32,14 @@ def estimates_table(
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = estimate / std_error
     half = t_quantile(0.5 + level / 2, df) * std_error
-    columns = (list(terms), estimate, std_error, df, statistic, t_p_value(statistic, df), estimate - half, estimate + half)
+    columns = (
+        list(terms),
+        estimate,
+        std_error,
+        df,
+        statistic,
+        t_p_value(statistic, df),
+        estimate - half,
+        estimate + half,
+    )
     return pd.DataFrame(dict(zip(TABLE_COLUMNS, columns, strict=True)))

@@ -16,6 +16,7 @@ from alliance_stats.design.courses import (
     Columns,
     numeric_score,
     quoted,
+    require_courses,
     therapist_term,
     with_time,
 )
@@ -76,14 +77,19 @@ class GrowthResult(QuestionResult):
         -------
         DataFrame
             ``shape, n_parameters, deviance, aic, bic, chosen``, best AIC first. Random effects are the same for
-            linear and quadratic courses (intercept and linear slope); a logarithmic course has its own slope.
+            linear and quadratic courses (intercept and linear slope); a logarithmic course has its own slope. A shape
+            that the data cannot bear has missing numbers.
         """
         rows = []
         for shape in get_args(Shape):
-            other = growth(
-                self.frame, self.score, shape=shape, method="ML", patient=self.columns.patient,
-                therapist=self.columns.therapist, session=self.columns.session,
-            )  # fmt: skip
+            try:
+                other = growth(
+                    self.frame, self.score, shape=shape, method="ML", patient=self.columns.patient,
+                    therapist=self.columns.therapist, session=self.columns.session,
+                )  # fmt: skip
+            except DataError:
+                rows.append((shape, np.nan, np.nan, np.nan, np.nan, shape == self.shape))
+                continue
             one = other.glance().iloc[0]
             rows.append((shape, one["n_parameters"], one["deviance"], one["aic"], one["bic"], shape == self.shape))
         frame = pd.DataFrame(rows, columns=["shape", "n_parameters", "deviance", "aic", "bic", "chosen"])
@@ -109,9 +115,10 @@ class GrowthResult(QuestionResult):
 
 
 def time_terms(sessions: np.ndarray) -> pd.DataFrame:
-    """Every time variable that a shape may use, for session numbers from 1."""
+    """Every time variable that a shape may use; numbers below 1 have no logarithm (missing)."""
     time = sessions - 1.0
-    return pd.DataFrame({TIME: time, SQUARED: time**2, LOGARITHM: np.log(sessions)})
+    logarithm = np.log(np.where(sessions > 0, sessions, np.nan))
+    return pd.DataFrame({TIME: time, SQUARED: time**2, LOGARITHM: logarithm})
 
 
 def growth(
@@ -149,11 +156,12 @@ def growth(
     ColumnError, DataError, DesignError
         If a column is missing, or the data cannot tell what the model asks.
     """
-    if shape not in _TERMS:
+    if shape not in tuple(_TERMS):
         raise DataError(f"No shape {shape!r}. {did_you_mean(str(shape), _TERMS)}")
     columns = Columns(patient, therapist, session)
     frame = with_time(frame_of(data), session, patient)
     numeric_score(frame, score)
+    require_courses(frame, score, patient)
     if shape == "log" and (frame[session] < 1).any():
         raise DataError(
             f"{int((frame[session] < 1).sum())} sessions have a number below 1, which has no logarithm. Number them from 1."

@@ -21,7 +21,9 @@ def growth_report(result: GrowthResult) -> Sentences:
     table = result.table()
     score = result.labelled(result.score)
     start = row_of(table, INTERCEPT)
-    first = Sentences.plain(f"At session 1, the expected {score} of the average patient was {number(start['estimate'])}")
+    first = Sentences.plain(
+        f"At session 1, the expected {score} of the average patient was {number(start['estimate'])}"
+    )
     slope = table.iloc[1]
     return join(first + statistics(start), _change(result, slope, score), *_bend(result), _spread(result))
 

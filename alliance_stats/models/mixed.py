@@ -21,7 +21,7 @@ from alliance_stats.errors import ConvergenceWarning, DataError, did_you_mean
 from alliance_stats.models.boundary import boundary_sentences
 from alliance_stats.models.estimates import estimates_table
 from alliance_stats.models.result import Result
-from alliance_stats.names import INTERCEPT, RANDOM_COLUMNS, RESIDUAL, VARIANCE_COLUMNS
+from alliance_stats.names import RANDOM_COLUMNS, RESIDUAL, VARIANCE_COLUMNS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,8 @@ class MixedResult(Result):
 
     def table(self, level: float = 0.95) -> pd.DataFrame:
         """Fixed effects, one row per term, with Satterthwaite degrees of freedom."""
-        return self._fixed_table if level == 0.95 else self._estimates(level)
+        # a copy (free under copy-on-write): what the user writes into it must not come back with the next call
+        return self._fixed_table.copy(deep=False) if level == 0.95 else self._estimates(level)
 
     @cached_property
     def _fixed_table(self) -> pd.DataFrame:
@@ -170,7 +171,14 @@ class MixedResult(Result):
         estimate = effects.estimate.ravel()
         error = np.sqrt(np.maximum(np.einsum("ljj->lj", effects.covariance), 0)).ravel()
         half = t_quantile(0.5 + level / 2, np.inf) * error
-        columns = (np.repeat(labels, len(names)), list(names) * len(labels), estimate, error, estimate - half, estimate + half)
+        columns = (
+            np.repeat(labels, len(names)),
+            list(names) * len(labels),
+            estimate,
+            error,
+            estimate - half,
+            estimate + half,
+        )
         return pd.DataFrame(dict(zip(RANDOM_COLUMNS, columns, strict=True)))
 
     def _group_place(self, group: str | None) -> int:
@@ -179,7 +187,11 @@ class MixedResult(Result):
             return 0
         if group in names:
             return names.index(group)
-        raise DataError(f"Choose a grouping: {', '.join(names)}." if group is None else f"No grouping {group!r}. {did_you_mean(group, names)}")
+        raise DataError(
+            f"Choose a grouping: {', '.join(names)}."
+            if group is None
+            else f"No grouping {group!r}. {did_you_mean(group, names)}"
+        )
 
     def fitted(self) -> pd.Series:
         """Fitted values of the rows used (fixed and random effects), indexed by their position in the data."""
@@ -218,7 +230,9 @@ class MixedResult(Result):
     def optimizer(self) -> pd.Series:
         """How the optimiser came to its end, as named values and one plain sentence."""
         story = self.solution.story
-        at_zero = [name for name, flag in zip(self.arrays.group_names, self.solution.rank_deficient, strict=True) if flag]
+        at_zero = [
+            name for name, flag in zip(self.arrays.group_names, self.solution.rank_deficient, strict=True) if flag
+        ]
         return pd.Series(
             {
                 "converged": story.converged,
@@ -270,7 +284,11 @@ def _values(column: np.ndarray | None) -> np.ndarray | float:
 
 
 def mixed(
-    formula: str, data: SessionTable | pd.DataFrame, method: Method = "REML", *, missing: Literal["drop", "raise"] = "drop"
+    formula: str,
+    data: SessionTable | pd.DataFrame,
+    method: Method = "REML",
+    *,
+    missing: Literal["drop", "raise"] = "drop",
 ) -> MixedResult:
     """Fit a linear mixed model with any number of nested or crossed groupings.
 
@@ -314,4 +332,3 @@ def mixed(
         warnings.warn(solution.story.message, ConvergenceWarning, stacklevel=2)
     simulated = isinstance(data, SessionTable) and data.source.simulated
     return MixedResult(parsed, method, arrays, solution, codebook_of(data), simulated)
-

@@ -50,7 +50,9 @@ def _trajectories(fit: MixedResult, group: str | None, ax: Axes | None) -> Axes:
     at = fit.arrays.group_names.index(name)
     slopes = [term for term in fit.arrays.effect_names[at] if term != INTERCEPT and term in fit.arrays.fixed_names]
     if not slopes:
-        raise DataError(f"{name} has no random slope of a predictor, so there is no course to draw. Use kind='caterpillar'.")
+        raise DataError(
+            f"{name} has no random slope of a predictor, so there is no course to draw. Use kind='caterpillar'."
+        )
     design = fit.arrays.design
     over = design.columns[design.fixed[fit.arrays.fixed_names.index(slopes[0])]]
     assert over is not None  # the intercept is not a slope
@@ -61,6 +63,8 @@ def _trajectories(fit: MixedResult, group: str | None, ax: Axes | None) -> Axes:
         term: 1.0 if design.columns[k] is None else float(np.mean(design.columns[k]))  # type: ignore[arg-type]
         for term, k in zip(fit.arrays.fixed_names, design.fixed, strict=True)
     }
-    curve = fit.combine(pd.DataFrame({**means, slopes[0]: grid}))[["estimate", "ci_low", "ci_high"]].assign(session=grid)
+    curve = fit.combine(pd.DataFrame({**means, slopes[0]: grid}))[["estimate", "ci_low", "ci_high"]].assign(
+        session=grid
+    )
     score = fit.codebook.get(fit.formula.outcome).title
     return trajectories(courses, curve, score=score, time=slopes[0], ax=ax, simulated=fit.simulated)

@@ -11,7 +11,6 @@ from alliance_stats.models.mixed import MixedResult
 from alliance_stats.models.result import Result
 from alliance_stats.names import AFTER_CHANGE, SINCE_CHANGE
 
-
 #: Words for terms that the questions make themselves.
 TERM_LABELS = {
     TIME: "Session (0 = first)",

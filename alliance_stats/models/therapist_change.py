@@ -11,7 +11,7 @@ import pandas as pd
 from alliance_stats.data.session_table import SessionTable, frame_of, require_columns, rewrap
 from alliance_stats.design.courses import TIME, Columns, numeric_score, quoted, with_time
 from alliance_stats.design.episodes import change_summary, therapist_episodes
-from alliance_stats.errors import DataError, count, did_you_mean
+from alliance_stats.errors import DataError, DesignError, count, did_you_mean
 from alliance_stats.models.distributions import t_quantile
 from alliance_stats.models.mixed import Method, mixed
 from alliance_stats.models.question import QuestionResult
@@ -63,14 +63,14 @@ class TherapistChangeResult(QuestionResult):
         """Scored sessions of the episodes on either side of each change, numbered from it."""
         patient, session = self.columns.patient, self.columns.session
         scored = self.frame.dropna(subset=[self.score, EPISODE])[[patient, session, EPISODE, self.score]]
-        changes = self.changes[[patient, "change", session]].rename(columns={session: "changed_at"})
+        changes = self.changes[[patient, "change", SESSION]].rename(columns={SESSION: "changed_at"})
         both = scored.merge(changes, on=patient)
         own = both[(both[EPISODE] == both["change"]) | (both[EPISODE] == both["change"] + 1)]
         return own.assign(sessions_from_change=(own[session] - own["changed_at"]).astype(int))
 
     def curve(self, window: int = _WINDOW) -> pd.DataFrame:
         """What the model expects around the average change: ``sessions_from_change, estimate, ci_low, ci_high, part``."""
-        at = float(self.changes[self.columns.session].mean()) - 1.0
+        at = float(self.changes[SESSION].mean()) - 1.0
         around = self.aligned(window)["sessions_from_change"]
         before, after = np.arange(around.min(), 0), np.arange(0, around.max() + 1)
         weights = [
@@ -137,6 +137,8 @@ def therapist_change(
     ------
     DataError
         If no patient changes therapist.
+    DesignError
+        If no session after a change has a score.
     """
     columns = Columns(patient, therapist, session)
     require_columns(frame_of(data), therapist)
@@ -151,7 +153,13 @@ def therapist_change(
             "Use growth() for the course of the score."
         )
     y, p, t = quoted(score, patient, therapist)
-    terms = [TIME, AFTER_CHANGE, *([SINCE_CHANGE] if (frame[SINCE_CHANGE] > 0).any() else [])]
+    scored = frame.dropna(subset=[score])
+    if not (scored[AFTER_CHANGE] == 1).any():
+        raise DesignError(
+            f"No session after {count(len(changes), 'change')} of therapist has a value of {score!r}, so what happens at a "
+            "change cannot be estimated."
+        )
+    terms = [TIME, AFTER_CHANGE, *([SINCE_CHANGE] if (scored[SINCE_CHANGE] > 0).any() else [])]
     fit = mixed(f"{y} ~ {' + '.join(terms)} + (1 + {TIME} | {p}) + (1 | {t})", episodes, method)
     return TherapistChangeResult(fit, columns, frame, _remarks(frame, changes, columns, score), score, changes)
 
@@ -161,7 +169,9 @@ def _remarks(frame: pd.DataFrame, changes: pd.DataFrame, columns: Columns, score
     remarks = []
     n_returns = int(changes["returned"].sum())
     if n_returns:
-        remarks.append(f"{count(n_returns, 'change is a return', 'changes are returns')} to a former therapist, counted as a change.")
+        remarks.append(
+            f"{count(n_returns, 'change is a return', 'changes are returns')} to a former therapist, counted as a change."
+        )
     n_twice = int((changes.groupby(columns.patient).size() > 1).sum())
     if n_twice:
         remarks.append(

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from alliance_stats.data.session_table import SessionTable, frame_of, require_columns, rewrap
-from alliance_stats.design.courses import TIME, Columns, numeric_score, quoted, therapist_term, with_time
+from alliance_stats.design.courses import (
+    TIME,
+    Columns,
+    numeric_score,
+    quoted,
+    require_courses,
+    therapist_term,
+    with_time,
+)
 from alliance_stats.engine.mixed.profile import ShareInterval, share_interval
 from alliance_stats.errors import DataError, DesignError, did_you_mean
 from alliance_stats.models.distributions import chi2_p_value
@@ -119,7 +127,12 @@ class TherapistEffectsResult(QuestionResult):
             raise DataError(f"This result has no figure {kind!r}. {did_you_mean(kind, ('caterpillar',))}")
         from alliance_stats.report.figures.caterpillar import caterpillar
 
-        return caterpillar(self.effects(), unit=f"Therapist effect on {self.labelled(self.score)} (points)", ax=ax, simulated=self.fit.simulated)
+        return caterpillar(
+            self.effects(),
+            unit=f"Therapist effect on {self.labelled(self.score)} (points)",
+            ax=ax,
+            simulated=self.fit.simulated,
+        )
 
 
 def therapist_effects(
@@ -165,6 +178,7 @@ def therapist_effects(
     extra, reason = therapist_term(frame, columns, score)
     if not extra:
         raise DesignError(reason)
+    require_courses(frame, score, patient)
     y, p = quoted(score, patient)
     baseline = ""
     if intake:
@@ -177,7 +191,8 @@ def therapist_effects(
 
 def _with_intake(frame: pd.DataFrame, score: str, columns: Columns) -> tuple[pd.DataFrame, str]:
     """Take each patient's first observed score as a column, and those sessions out of the rows."""
-    scored = frame.dropna(subset=[score]).sort_values(columns.session)
+    frame = frame.reset_index(drop=True)  # rows are told apart by their index here, and the user's may repeat
+    scored = frame.dropna(subset=[score]).sort_values(columns.session, kind="stable")
     first = scored.groupby(columns.patient)[score].first()
     is_first = frame.index.isin(scored.groupby(columns.patient).head(1).index)
     name = f"{score}_intake"

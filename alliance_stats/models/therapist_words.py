@@ -8,7 +8,7 @@ from alliance_stats.design.courses import TIME
 from alliance_stats.errors import count
 from alliance_stats.models.words import points, row_of, statistics
 from alliance_stats.names import AFTER_CHANGE, SINCE_CHANGE
-from alliance_stats.report.numbers import bounded, interval, number, p_value
+from alliance_stats.report.numbers import bounded, decimals_for, interval, number, p_value
 from alliance_stats.report.sentences import Sentences, join
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def change_report(result: TherapistChangeResult) -> Sentences:
     n_patients = result.frame[result.columns.patient].nunique()
     jump = row_of(table, AFTER_CHANGE)
     lead = (
-        f"{count(changers, 'patient', 'patients')} of {n_patients} changed therapist "
+        f"{changers} of {count(n_patients, 'patient')} changed therapist "
         f"({count(len(result.changes), 'change')} in all). At the first session with another therapist, {score} was "
         f"{points(jump)} {'higher' if jump['estimate'] > 0 else 'lower'} than expected without a change"
     )
@@ -42,8 +42,8 @@ def _slope_after(result: TherapistChangeResult, score: str) -> Sentences:
     rise = "rose" if whole["estimate"] > 0 else "fell"
     lead = (
         f"After it, {score} {rise} by {points(whole)} per session (95% CI "
-        f"{interval(whole['ci_low'], whole['ci_high'])}), {points(extra)} per session "
-        f"{'more' if extra['estimate'] > 0 else 'less'} than without a change"
+        f"{interval(whole['ci_low'], whole['ci_high'], decimals_for(whole['std_error']))}); its change per session was "
+        f"{points(extra)} {'higher' if extra['estimate'] > 0 else 'lower'} than without a change"
     )
     return Sentences.plain(lead) + statistics(extra)
 
@@ -53,19 +53,22 @@ def effects_report(result: TherapistEffectsResult) -> Sentences:
     one, score = result.glance().iloc[0], result.labelled(result.score)
     n = one[f"n_{result.columns.therapist}"]
     sd = result.variance().set_index("group").loc[result.columns.therapist, "sdcor"]
-    share = Sentences("(*ICC* = ") + bounded(one["icc_therapist"]) + ", 95% profile-likelihood CI " + _bounded_interval(
-        one["icc_ci_low"], one["icc_ci_high"]
+    share = (
+        Sentences("(*ICC* = ")
+        + bounded(one["icc_therapist"], 3, keep_small=False)
+        + ", 95% profile-likelihood CI "
+        + _bounded_interval(one["icc_ci_low"], one["icc_ci_high"])
     )
     lead = Sentences.plain(
         f"Differences between the {n} therapists accounted for {number(100 * one['icc_therapist'], 1)}% of the variance in "
         f"{score} at session 1 "
     )
     test = Sentences(f"); the standard deviation between therapists was {number(sd)} points, likelihood-ratio χ² = "
-                     f"{number(one['lr_statistic'])}, *p* ") + p_value(one["lr_p_value"]) + Sentences(" (mixture of χ² with 0 and 1 "
+                     f"{number(one['lr_statistic'], keep_small=False)}, *p* ") + p_value(one["lr_p_value"]) + Sentences(" (mixture of χ² with 0 and 1 "
                      "degrees of freedom).")  # fmt: skip
     patients = Sentences.plain(f"Patients accounted for {number(100 * one['icc_patient'], 1)}% of it.")
     return join(lead + share + test, patients)
 
 
 def _bounded_interval(low: float, high: float) -> str:
-    return f"[{bounded(low)}, {bounded(high)}]"
+    return f"[{bounded(low, 3, keep_small=False)}, {bounded(high, 3, keep_small=False)}]"

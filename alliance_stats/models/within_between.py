@@ -14,7 +14,7 @@ from alliance_stats.data.session_table import SessionTable, codebook_of, frame_o
 from alliance_stats.design.centering import split_within_between
 from alliance_stats.design.courses import TIME, Columns, numeric_score, quoted, therapist_term, with_time
 from alliance_stats.design.sample import take_sample
-from alliance_stats.errors import AllianceStatsError, DataError, DesignError, did_you_mean
+from alliance_stats.errors import AllianceStatsError, DataError, DesignError, count, did_you_mean
 from alliance_stats.models.mixed import Method, mixed
 from alliance_stats.models.question import QuestionResult
 from alliance_stats.names import ALLIANCE, OUTCOME, PATIENT, SESSION, THERAPIST, between, within
@@ -151,8 +151,8 @@ def within_between(
     Raises
     ------
     DesignError
-        If no patient has two sessions with different predictor values (no within effect), or all patients have the
-        same mean (no between effect).
+        If outcome and predictor are one column, no patient has two sessions with different predictor values (no within
+        effect), or all patients have the same mean (no between effect).
 
     References
     ----------
@@ -162,9 +162,11 @@ def within_between(
     frame = with_time(frame_of(data), session, patient)
     for score in (outcome, predictor):
         numeric_score(frame, score)
+    if outcome == predictor:
+        raise DesignError(f"The outcome and the predictor are the same column, {outcome!r}. Name two scores.")
     extra, reason = therapist_term(frame, columns, outcome, predictor)
     groups = [patient, str(therapist)] if extra else [patient]
-    sample = take_sample(frame, [outcome, predictor, session, *groups])
+    sample = take_sample(frame, list(dict.fromkeys([outcome, predictor, session, *groups])))
     frame = _centred(frame.take(sample.rows), predictor, patient)
     y, p, inside, across = quoted(outcome, patient, within(predictor), between(predictor))
     time = f" + {TIME}" if adjust_time or random_time else ""
@@ -185,7 +187,7 @@ def _centred(frame: pd.DataFrame, predictor: str, patient: str) -> pd.DataFrame:
     spread = np.abs(scores).max()
     if np.abs(inside).max() <= 1e-12 * spread:
         raise DesignError(
-            f"{predictor!r} does not vary within any of {frame[patient].nunique()} patients, so there is no within-patient "
+            f"{predictor!r} does not vary within any of {count(frame[patient].nunique(), 'patient')}, so there is no within-patient "
             "effect to estimate. Use one row per patient and an ordinary regression for the effect between patients."
         )
     if np.ptp(across) <= 1e-12 * spread:
@@ -204,5 +206,3 @@ def _labelled(data: SessionTable | pd.DataFrame, frame: pd.DataFrame, predictor:
         Variable(within(predictor), f"{title}, within patients", made_from=f"{predictor} − patient mean"),
         Variable(between(predictor), f"{title}, between patients", made_from=f"patient mean of {predictor}"),
     )
-
-

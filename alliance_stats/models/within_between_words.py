@@ -52,9 +52,11 @@ def _about_time(result: WithinBetweenResult) -> Sentences:
     if not parts:
         return Sentences("")
     here = "With time in therapy held constant" if result.adjusted else "Without adjustment for time in therapy"
-    return Sentences(f"{here}, the within-patient effect is the one given above; for comparison: ") + join(
-        *parts, separator="; "
-    ) + Sentences(".")
+    return (
+        Sentences(f"{here}, the within-patient effect is the one given above; for comparison: ")
+        + join(*parts, separator="; ")
+        + Sentences(".")
+    )
 
 
 def _choice(time: str) -> str:

@@ -52,7 +52,9 @@ def mixed_report(fit: MixedResult) -> Sentences:
     table = fit.table()
     sentences = [_effect(row, fit) for _, row in table.iterrows() if row["term"] != INTERCEPT]
     if not sentences:
-        sentences = [Sentences("The estimated mean was " + number(table["estimate"].iloc[0])) + statistics(table.iloc[0])]
+        sentences = [
+            Sentences("The estimated mean was " + number(table["estimate"].iloc[0])) + statistics(table.iloc[0])
+        ]
     return join(*sentences, _spread(fit), *map(Sentences.plain, fit.notes()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -9,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alliance_stats.errors import OutputExistsError
+from alliance_stats.errors import OutputExistsError, count
 
-#: What a folder holds that a report was written to; no other folder is ever replaced.
+#: What a folder holds that a report was written to, and nothing else; no other folder is ever replaced.
+_CONTENTS = frozenset({"report.html", "results.json", "tables", "figures"})
 _MARK = "results.json"
 
 
@@ -28,9 +30,30 @@ def check_free(out: Path, overwrite: bool) -> None:
     if out.is_dir() and not any(out.iterdir()):
         return
     if not overwrite:
-        raise OutputExistsError(f"{out} exists already. Choose another folder, or replace it with overwrite (--overwrite).")
-    if not (out / _MARK).is_file() or out.is_symlink():
-        raise OutputExistsError(f"{out} is not a report folder (it has no {_MARK}), so it is not replaced. Choose another folder.")
+        raise OutputExistsError(
+            f"{out} exists already. Choose another folder, or replace it with overwrite (--overwrite)."
+        )
+    if out.is_symlink() or not _is_ours(out / _MARK):
+        raise OutputExistsError(
+            f"{out} is not a report folder (it has no {_MARK} of ours), so it is not replaced. Choose another folder."
+        )
+    foreign = sorted(
+        name for entry in out.iterdir() if (name := entry.name) not in _CONTENTS and not name.startswith(".")
+    )
+    if foreign:
+        raise OutputExistsError(
+            f"{out} holds {count(len(foreign), 'entry', 'entries')} that no report wrote ({', '.join(foreign[:3])}), so it is "
+            "not replaced. Move them elsewhere, or choose another folder."
+        )
+
+
+def _is_ours(mark: Path) -> bool:
+    """Whether a file is the ``results.json`` of a report."""
+    try:
+        results = json.loads(mark.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(results, dict) and results.get("package") == "alliance_stats"
 
 
 @contextmanager

@@ -21,7 +21,11 @@ def who(sessions: SessionTable, scores: tuple[str, ...]) -> Answer:
     counts = _counts(frame, sessions, scores)
     changes = changes_of(frame)
     observed = frame[[PATIENT, SESSION]].assign(observed=frame[list(scores)].notna().any(axis=1))
-    tables = [ResultTable(counts, "Patients, Therapists and Sessions", formats={"value": "text", "n": "whole"}, headings=_HEADINGS)]
+    tables = [
+        ResultTable(
+            counts, "Patients, Therapists and Sessions", formats={"value": "text", "n": "whole"}, headings=_HEADINGS
+        )
+    ]
     if len(sessions.faults):
         shown = sessions.faults[["fault", "column", "n", "done", "way_out"]]
         tables.append(ResultTable(shown, "What Was Found While Reading the File", headings=_FAULT_HEADINGS))
@@ -46,12 +50,22 @@ def _reading(sessions: SessionTable) -> tuple[str, ...]:
 
 _READING = ("encoding", "delimiter", "decimal", "dates")
 _HEADINGS = {"what": "", "n": "n", "value": "Median (range)"}
-_FAULT_HEADINGS = {"fault": "Finding", "column": "Column", "n": "n", "done": "What was done", "way_out": "What you can do"}
+_FAULT_HEADINGS = {
+    "fault": "Finding",
+    "column": "Column",
+    "n": "n",
+    "done": "What was done",
+    "way_out": "What you can do",
+}
+
+
+def _names_therapists(frame: pd.DataFrame) -> bool:
+    return THERAPIST in frame and bool(frame[THERAPIST].notna().any())
 
 
 def changes_of(frame: pd.DataFrame) -> pd.DataFrame:
     """Changes of therapist, one row each; none where the data name no therapists."""
-    if THERAPIST not in frame or frame[THERAPIST].isna().all():
+    if not _names_therapists(frame):
         return pd.DataFrame(columns=[PATIENT, "change"])
     return change_summary(frame)
 
@@ -61,7 +75,7 @@ def _counts(frame: pd.DataFrame, sessions: SessionTable, scores: tuple[str, ...]
     rows.append(("Patients", frame[PATIENT].nunique(), ""))
     lengths = _lengths_of(frame, scores)
     rows.append(("Scored sessions per patient", len(lengths), _median_range(lengths)))
-    if THERAPIST in frame:
+    if _names_therapists(frame):
         named = frame.dropna(subset=[THERAPIST])
         rows.append(("Therapists", named[THERAPIST].nunique(), ""))
         caseload = named.groupby(THERAPIST)[PATIENT].nunique()
@@ -84,7 +98,7 @@ def _median_range(values: pd.Series) -> str:
 
 
 def _people(frame: pd.DataFrame) -> Sentences:
-    therapists = f" of {count(frame[THERAPIST].nunique(), 'therapist')}" if THERAPIST in frame else ""
+    therapists = f" with {count(frame[THERAPIST].nunique(), 'therapist')}" if _names_therapists(frame) else ""
     return Sentences.plain(
         f"The data hold {count(len(frame), 'session')} of {count(frame[PATIENT].nunique(), 'patient')}{therapists}."
     )
@@ -92,12 +106,16 @@ def _people(frame: pd.DataFrame) -> Sentences:
 
 def _lengths(frame: pd.DataFrame, scores: tuple[str, ...]) -> Sentences:
     lengths = _lengths_of(frame, scores)
-    return Sentences(f"Patients had {lengths.median():g} scored sessions in the median (range {lengths.min()} to {lengths.max()}).")
+    return Sentences(
+        f"Patients had {lengths.median():g} scored sessions in the median (range {lengths.min()} to {lengths.max()})."
+    )
 
 
 def _moves(frame: pd.DataFrame, changes: pd.DataFrame) -> Sentences:
-    if THERAPIST not in frame:
-        return Sentences("The data name no therapists; differences between therapists and changes of therapist are left out.")
+    if not _names_therapists(frame):
+        return Sentences(
+            "The data name no therapists; differences between therapists and changes of therapist are left out."
+        )
     if changes.empty:
         return Sentences("No patient changed therapist; the section on changes of therapist is left out.")
     n_patients, n_returns = changes[PATIENT].nunique(), int(changes["returned"].sum())

@@ -68,7 +68,9 @@ class StudyReport:
     def _repr_html_(self) -> str:
         import html
 
-        sections = "".join(f"<li><b>{html.escape(s.heading)}.</b> {s.sentences.html}</li>" for s in self.document.sections)
+        sections = "".join(
+            f"<li><b>{html.escape(s.heading)}.</b> {s.sentences.html}</li>" for s in self.document.sections
+        )
         return f"<p>Report written to {html.escape(str(self.page))}</p><ul>{sections}</ul>"
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pandas as pd
 
 from alliance_stats.data.session_table import SessionTable
-from alliance_stats.errors import ConvergenceWarning, DesignError
+from alliance_stats.errors import ConvergenceWarning, DataError
 from alliance_stats.models.growth import growth
 from alliance_stats.models.question import QuestionResult
 from alliance_stats.models.therapist_change import therapist_change
@@ -29,7 +30,13 @@ def alliance_over_sessions(sessions: SessionTable, alliance: str) -> Answer:
         shapes = result.shapes()
         return result, result.plot(), [_shapes_table(shapes)], {"shapes": plain(shapes), "curve": plain(result.curve())}
 
-    return _answer("growth", "Alliance over sessions", "Growth of the Alliance Over Sessions", "How does the alliance run over sessions?", ask)
+    return _answer(
+        "growth",
+        "Alliance over sessions",
+        "Growth of the Alliance Over Sessions",
+        "How does the alliance run over sessions?",
+        ask,
+    )
 
 
 def alliance_with_outcome(sessions: SessionTable, outcome: str, alliance: str) -> Answer:
@@ -38,7 +45,12 @@ def alliance_with_outcome(sessions: SessionTable, outcome: str, alliance: str) -
     def ask() -> tuple[QuestionResult, Drawn, list[ResultTable], dict[str, object]]:
         result = within_between(sessions, outcome, alliance)
         sensitivity = result.sensitivity()
-        return result, result.plot(), [_sensitivity_table(sensitivity, result.labels())], {"sensitivity": plain(sensitivity)}
+        return (
+            result,
+            result.plot(),
+            [_sensitivity_table(sensitivity, result.labels())],
+            {"sensitivity": plain(sensitivity)},
+        )
 
     question = "How does the alliance go with the outcome, within patients and between them?"
     title = "Alliance and Outcome Within and Between Patients"
@@ -53,7 +65,9 @@ def change_of_therapist(sessions: SessionTable, alliance: str) -> Answer:
         return result, result.plot(), [], {"aligned": plain(result.aligned()), "curve": plain(result.curve())}
 
     title = "Alliance Before and After a Change of Therapist"
-    return _answer("change", "Change of therapist", title, "What happens to the alliance when the therapist changes?", ask)
+    return _answer(
+        "change", "Change of therapist", title, "What happens to the alliance when the therapist changes?", ask
+    )
 
 
 def differences_between_therapists(sessions: SessionTable, score: str) -> Answer:
@@ -65,7 +79,9 @@ def differences_between_therapists(sessions: SessionTable, score: str) -> Answer
         return result, result.plot(), [_shares_table(result.shares())], numbers
 
     title = "Differences Between Therapists"
-    return _answer("therapists", "Differences between therapists", title, f"How much do therapists differ in {score}?", ask)
+    return _answer(
+        "therapists", "Differences between therapists", title, f"How much do therapists differ in {score}?", ask
+    )
 
 
 def _answer(
@@ -77,26 +93,42 @@ def _answer(
 ) -> Answer:
     """Put the question; where the data cannot tell, the section says why."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # said on the page instead
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
             result, figure, tables, numbers = ask()
-    except DesignError as refusal:
+            section = Section(
+                key=key,
+                heading=heading,
+                question=question,
+                sentences=result.report(),
+                tables=(result.result_table(table_title), *tables),
+                figure=figure,
+                model=result.describe(),
+                notes=result.notes(),
+            )
+            everything = numbers_of(result) | numbers
+    except DataError as refusal:
         sentence = Sentences.plain(f"These data cannot answer the question: {refusal}")
-        return Answer(Section(key, heading, question, sentence, warnings=(str(refusal),)), {"not_estimated": str(refusal)})
-    fit = result.fit
-    unconverged = () if fit.converged else (fit.solution.story.message,)
-    section = Section(
-        key=key,
-        heading=heading,
-        question=question,
-        sentences=result.report(),
-        tables=(result.result_table(table_title), *tables),
-        figure=figure,
-        model=result.describe(),
-        notes=result.notes(),
-        warnings=unconverged,
-    )
-    return Answer(section, numbers_of(result) | numbers, fit.converged)
+        return Answer(
+            Section(key, heading, question, sentence, warnings=(str(refusal),)), {"not_estimated": str(refusal)}
+        )
+    unconverged = _unconverged(result.converged, caught)
+    return Answer(replace(section, warnings=unconverged), everything, not unconverged)
+
+
+def _unconverged(main: bool, caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
+    """What the page says about models that did not converge; warnings of other kinds are passed on."""
+    messages = []
+    for one in caught:
+        if issubclass(one.category, ConvergenceWarning):
+            messages.append(str(one.message))
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    if not messages:
+        return ()
+    if main:
+        return (f"A model beside the main one, shown for comparison, did not converge: {messages[0]}",)
+    return tuple(dict.fromkeys(messages))
 
 
 def _shapes_table(shapes: pd.DataFrame) -> ResultTable:
@@ -106,7 +138,14 @@ def _shapes_table(shapes: pd.DataFrame) -> ResultTable:
         "Shapes of Growth Compared",
         ("Fitted by maximum likelihood to the same rows. A lower AIC or BIC is better.",),
         formats={"n_parameters": "whole", "deviance": "number:1", "aic": "number:1", "bic": "number:1"},
-        headings={"shape": "Shape", "n_parameters": "Parameters", "deviance": "−2LL", "aic": "AIC", "bic": "BIC", "chosen": ""},
+        headings={
+            "shape": "Shape",
+            "n_parameters": "Parameters",
+            "deviance": "−2LL",
+            "aic": "AIC",
+            "bic": "BIC",
+            "chosen": "",
+        },
     )
 
 

@@ -88,6 +88,17 @@ def test_a_missing_program_is_said_in_a_line(monkeypatch, tmp_path):
     assert "No figures: lme4: Rscript is not on the PATH." in markdown([result])
 
 
+def test_what_a_program_said_of_its_search_is_passed_on():
+    from peers import Timing
+    from session_designs import DESIGNS
+    from timing_tables import DesignTimings, markdown, text
+
+    lme4 = Timing("lme4", "lme4", 0.1, 0.2, 10.0, {"x": 1.0}, {"residual": 1.0}, remark="boundary (singular) fit")
+    result = DesignTimings("a", DESIGNS["a"], 3_200, {"lme4": lme4})
+    assert "lme4 said of its search: boundary (singular) fit" in text(result)
+    assert "- (a) lme4 said of its search: boundary (singular) fit" in markdown([result])
+
+
 def test_openblas_overrides_do_not_reach_the_programs(monkeypatch):
     import peers
 

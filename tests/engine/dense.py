@@ -162,5 +162,9 @@ def make_design(
     order = rng.permutation(n_obs) if shuffled else np.arange(n_obs)
     columns = [None if c is None else c[order] for c in columns]
     built = tuple(one_block(f"g{k}", c[order], tuple(range(q)), m) for k, (c, m, q) in enumerate(factors))
-    outcome = rng.normal(size=n_obs) + sum(rng.normal(size=f.n_levels)[f.codes] for f in built)
+    outcome = rng.normal(size=n_obs)
+    for factor in built:
+        for k in factor.effects:
+            effect = rng.normal(size=factor.n_levels)[factor.codes]
+            outcome += effect if columns[k] is None else effect * columns[k]
     return MixedDesign(outcome, columns, tuple(range(n_fixed)), built)

@@ -95,7 +95,10 @@ def _directions(q: int):
 
 def test_the_designs_reach_every_branch():
     # one component beyond LAPACK's threshold for every "big" design, batched components for all others
-    sizes = {name: [g.columns.shape[1] for g in collect(make_design(11, **how)).layout.groups] for name, how in DESIGNS.items()}
+    sizes = {
+        name: [g.columns.shape[1] for g in collect(make_design(11, **how)).layout.groups]
+        for name, how in DESIGNS.items()
+    }
     assert all(max(found) > _BATCHED for name, found in sizes.items() if name.startswith("big"))
     assert all(max(found, default=0) <= _BATCHED for name, found in sizes.items() if not name.startswith("big"))
     assert set(sizes["nested 1"]) == {1}

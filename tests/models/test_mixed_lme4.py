@@ -115,7 +115,10 @@ def test_satterthwaite_degrees_of_freedom(pair):
 def test_variances_and_correlations(pair):
     fit, golden = pair
     ours = {
-        (_group(row.group), frozenset({row.term, row.term2} - {None}) if isinstance(row.term, str) else frozenset()): row
+        (
+            _group(row.group),
+            frozenset({row.term, row.term2} - {None}) if isinstance(row.term, str) else frozenset(),
+        ): row
         for row in fit.variance().replace({np.nan: None}).itertuples()
     }
     record = golden["variance"]

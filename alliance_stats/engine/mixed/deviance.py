@@ -26,6 +26,7 @@ from alliance_stats.engine.mixed.design import Floats
 from alliance_stats.engine.mixed.inner import factorise
 from alliance_stats.engine.mixed.outer import OuterFactor, factorise_outer, multiply
 from alliance_stats.engine.mixed.statistics import Statistics
+from alliance_stats.engine.mixed.sums import sum_by, sum_rows_by
 
 
 class Evaluation:
@@ -51,7 +52,7 @@ class Evaluation:
         s = statistics
         self.inner = factorise(s.inner_gram, covariance.roots[s.inner_factor])
         self._level = _gather_index(s)
-        self._whitened_entries = self.inner.whiten_entries(s.entry_cross, self._level)
+        self._whitened_entries = np.einsum("jke,ke->je", self._at_entries(self.inner.whitener), s.entry_cross)
         self.outer = self._factorise_outer()
         whitened, self._outer_rhs, self._solved = self._reduce(s.inner_cross, s.outer_cross)
         flat = whitened.reshape(s.n_fixed + 1, -1)
@@ -62,16 +63,19 @@ class Evaluation:
         s, layout = self.statistics, self.statistics.layout
         w = self._whitened_entries
         products = np.einsum("kp,kp->p", w[:, layout.pair_a], w[:, layout.pair_b])
-        gram = s.outer_gram - np.bincount(layout.pair_position, products, minlength=layout.size)
+        gram = s.outer_gram - sum_by(layout.pair_position, products, layout.size)
         return factorise_outer(layout, gram, [self.covariance.roots[k] for k in s.outer_factors])
 
     # ---- the metric of V⁻¹ -------------------------------------------------------------------------------------
 
+    def _at_entries(self, per_level: Floats) -> Floats:
+        """Take inner levels (…, m) to the entries that belong to them (…, E)."""
+        return per_level if isinstance(self._level, slice) else np.take(per_level, self._level, axis=-1)
+
     def _to_columns(self, per_entry: Floats) -> Floats:
         """Sum entries (r, E) into their outer columns: (M, r)."""
         layout = self.statistics.layout
-        summed = [np.bincount(layout.entry_column, row, minlength=layout.n_columns) for row in per_entry]
-        return np.array(summed).T.reshape(layout.n_columns, len(per_entry))
+        return sum_rows_by(layout.entry_column, per_entry, layout.n_columns).T
 
     def _to_levels(self, per_entry: Floats) -> Floats:
         """Sum entries (r, q, E) into their inner levels: (r, q, m)."""
@@ -79,8 +83,7 @@ class Evaluation:
             return per_entry
         m = self.statistics.inner_gram.shape[2]
         flat = per_entry.reshape(-1, per_entry.shape[-1])
-        summed = [np.bincount(self._level, row, minlength=m) for row in flat]
-        return np.array(summed).reshape(*per_entry.shape[:-1], m)
+        return sum_rows_by(self._level, flat, m).reshape(*per_entry.shape[:-1], m)
 
     def _reduce(self, inner_cross: Floats, outer_cross: Floats) -> tuple[Floats, Floats, Floats]:
         """Eliminate the inner, then the outer effects from right-hand sides ``u``.
@@ -91,7 +94,7 @@ class Evaluation:
         whitened = self.inner.whiten(inner_cross)
         if self.statistics.layout.n_columns == 0:
             return whitened, outer_cross, outer_cross
-        per_entry = np.einsum("ke,rke->re", self._whitened_entries, whitened[:, :, self._level])
+        per_entry = np.einsum("ke,rke->re", self._whitened_entries, self._at_entries(whitened))
         rhs = self.outer.roots.apply(outer_cross - self._to_columns(per_entry), transposed=True)
         return whitened, rhs, self.outer.solve(rhs)
 
@@ -130,7 +133,7 @@ class Evaluation:
 
     @cached_property
     def scores(self) -> tuple[Floats, Floats]:
-        """``T = Z'V⁻¹E``: (p+1, q, m) for the inner factor, (M, p+1) for the outer columns; the last is the outcome's."""
+        """``T = Z'V⁻¹E``: (p+1, q, m) for the inner factor, (M, p+1) for the outer columns; the outcome's come last."""
         s = self.statistics
         turn = solve_triangular(self.triangle, np.eye(s.n_fixed + 1))
         solved = self.outer.roots.apply(self._solved) @ turn
@@ -142,7 +145,7 @@ class Evaluation:
         if not s.layout.n_columns:
             return inner, s.outer_cross
         direct = s.outer_cross - self._to_columns(
-            np.einsum("ke,rke->re", self._whitened_entries, self.inner.whiten(s.inner_cross)[:, :, self._level])
+            np.einsum("ke,rke->re", self._whitened_entries, self._at_entries(self.inner.whiten(s.inner_cross)))
         )
         return inner, direct @ turn - self.outer.multiply(solved)
 
@@ -153,7 +156,7 @@ class Evaluation:
     @cached_property
     def _projected_entries(self) -> Floats:
         """``(I − G M) c`` for each entry, (q, E)."""
-        taken = self._whitened_gram[:, :, self._level]
+        taken = self._at_entries(self._whitened_gram)
         return self.statistics.entry_cross - np.einsum("kje,ke->je", taken, self._whitened_entries)
 
     @cached_property
@@ -176,7 +179,7 @@ class Evaluation:
         m = inner.shape[2]
         for j in range(inner.shape[0]):
             for k in range(j + 1):
-                inner[j, k] -= np.bincount(level, half[j, k] + half[k, j], minlength=m)
+                inner[j, k] -= sum_by(level, half[j, k] + half[k, j], m)
                 inner[k, j] = inner[j, k]
         return inner, self.outer.projected_gram()
 
@@ -245,7 +248,7 @@ class Evaluation:
         outer_cross = multiply(s.layout, s.outer_gram, outer_v) if s.layout.n_columns else outer_v
         if s.layout.n_columns:
             inner_cross += self._to_levels(np.einsum("ke,er->rke", s.entry_cross, outer_v[s.layout.entry_column]))
-            outer_cross += self._to_columns(np.einsum("ke,rke->re", s.entry_cross, inner_v[:, :, self._level]))
+            outer_cross += self._to_columns(np.einsum("ke,rke->re", s.entry_cross, self._at_entries(inner_v)))
         raw = np.tensordot(inner_v, inner_cross, axes=([1, 2], [1, 2])) + outer_v.T @ outer_cross
         whitened, rhs, solved = self._reduce(inner_cross, outer_cross)
         flat = whitened.reshape(whitened.shape[0], -1)

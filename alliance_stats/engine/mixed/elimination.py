@@ -1,9 +1,9 @@
 """A large component of outer columns: sparse elimination in rounds, then a dense core.
 
-Therapists tied by a few patients each make a sparse system. Columns with few neighbours are eliminated first, a round of
-mutually unconnected ones at a time, so that every round is a handful of array operations. What is left when the
-neighbourhoods have grown is a dense core for LAPACK. For 1 000 therapists among whom a fifth of 20 000 patients change at
-random, the core has about half of the columns and an eighth of the work.
+Therapists tied by a few patients each make a sparse system. Columns with few neighbours are eliminated first, a round
+of mutually unconnected ones at a time, so that every round is a handful of array operations. What is left when the
+neighbourhoods have grown is a dense core for LAPACK. For 1 000 therapists among whom a fifth of 20 000 patients change
+at random, the core has about half of the columns and an eighth of the work.
 
 The inverse is needed only where the matrix has entries; it is found backwards through the rounds.
 
@@ -33,7 +33,7 @@ _SMALLEST_CORE = 96
 class Round:
     """Columns eliminated together: none is a neighbour of another.
 
-    Places are positions in the group's storage. ``owner`` counts within the round; the edges of one owner stand together.
+    Places are positions in the group's storage. ``owner`` counts within the round; edges of one owner stand together.
 
     Parameters
     ----------
@@ -161,7 +161,9 @@ def plan(columns: Ints, start: int, a: Ints, b: Ints) -> SparseGroup:
     rank = np.empty(size, dtype=np.int64)
     rank[order] = np.arange(len(order))
     rank[core] = np.arange(len(order), size)
-    entries = [rank[column] * size + np.append(rank[own], rank[column]) for chosen in chosen_rounds for column, own in chosen]
+    entries = [
+        rank[column] * size + np.append(rank[own], rank[column]) for chosen in chosen_rounds for column, own in chosen
+    ]
     keys = np.sort(np.concatenate(entries)) if entries else np.zeros(0, np.int64)
     rounds = tuple(_round(chosen, rank, keys, core.size) for chosen in chosen_rounds)
     return SparseGroup(columns[None, :], start, rounds, core, rank, keys)
@@ -223,7 +225,10 @@ class SparseFactor:
             self._pivots.append(pivot)
             self._ratios.append(ratio)
         square = work[group.n_edges :].reshape(core.shape)
-        self._core, info = lapack.dpotrf(square.T, lower=0, clean=0, overwrite_a=1) if core.size else (square, 0)
+        self._core: Floats = square
+        info = 0
+        if core.size:
+            self._core, info = lapack.dpotrf(square.T, lower=0, clean=0, overwrite_a=1)
         if info or any((pivot <= 0).any() for pivot in self._pivots):
             raise LinAlgError("the outer system is not positive definite")
         self.log_determinant = float(

@@ -121,7 +121,7 @@ def fit_mixed(design: MixedDesign, reml: bool = True) -> MixedSolution:
             evaluation, story = optimise(statistics, standard.factors, reml)
         except LinAlgError as error:
             raise DesignError(
-                "The likelihood cannot be computed: the fixed effects are collinear, or nearly so. Leave one of them out."
+                "The likelihood cannot be computed: the fixed effects are (nearly) collinear. Leave one of them out."
             ) from error
         _check_residual(evaluation, [factor.name for factor in design.factors])
         scale = coordinates.outcome_scale
@@ -161,6 +161,6 @@ def _check_residual(evaluation: Evaluation, groups: list[str]) -> None:
     """Refuse a fit in which fixed and random effects together reproduce the outcome."""
     if evaluation.sigma2 < _NO_RESIDUAL:
         raise DesignError(
-            f"Fixed effects and {', '.join(map(repr, groups))} together reproduce the outcome exactly: no residual variance "
-            "is left, and the likelihood has no maximum. Check whether the outcome is the same in all rows of a level."
+            f"Fixed effects and {', '.join(map(repr, groups))} together reproduce the outcome exactly: no residual "
+            "variance is left, and the likelihood has no maximum. Check whether the outcome is the same in all rows of a level."
         )

@@ -65,9 +65,7 @@ def infer(evaluation: Evaluation) -> FixedInference:
     root, sigma2 = evaluation.fixed_root, evaluation.sigma2
     covariance = sigma2 * root @ root.T
     slopes = [sigma2 * root @ inner @ root.T for inner in _score_products(evaluation, free)]
-    return FixedInference(
-        covariance, np.array([*slopes, covariance]), _parameter_covariance(evaluation, free)
-    )
+    return FixedInference(covariance, np.array([*slopes, covariance]), _parameter_covariance(evaluation, free))
 
 
 def _score_products(evaluation: Evaluation, free: np.ndarray) -> list[Floats]:
@@ -89,7 +87,8 @@ def _parameter_covariance(evaluation: Evaluation, free: np.ndarray) -> Floats:
     result = np.zeros((k + 1, k + 1))
     if k:
         values, vectors = np.linalg.eigh(observed_hessian(evaluation, free))
-        # Directions in which the criterion is flat or bends down tell nothing about a variance; lmerTest, too, leaves them out.
+        # Directions in which the criterion is flat or bends down tell nothing about a variance; lmerTest leaves
+        # them out, too.
         keep = values > 1e-10 * values.max(initial=0.0)
         inverse = (vectors[:, keep] / values[keep]) @ vectors[:, keep].T
         result[:k, :k] = 2 * inverse

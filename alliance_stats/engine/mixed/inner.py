@@ -37,10 +37,6 @@ class InnerFactor:
         """``W a`` for stacked vectors ``a`` of shape (…, q, m)."""
         return np.einsum("jkm,...km->...jm", self.whitener, cross)
 
-    def whiten_entries(self, entry_cross: Floats, level: object) -> Floats:
-        """``W c`` for vectors ``c`` of shape (q, E) that belong to the levels given."""
-        return np.einsum("jke,ke->je", self.whitener[:, :, level], entry_cross)  # type: ignore[index]
-
     def whitened_gram(self) -> Floats:
         """``W G``, shape (q, q, m)."""
         return np.einsum("jlm,lkm->jkm", self.whitener, self.gram)

@@ -104,7 +104,7 @@ class OuterLayout:
     def position(self, a: Ints, b: Ints) -> Ints:
         """Place of (column a, column b) in the lower triangle of their block, or in their sparse component."""
         row, column = np.maximum(self.local[a], self.local[b]), np.minimum(self.local[a], self.local[b])
-        places = self.block_start[a] + row * self.block_size[a] + column
+        places: Ints = np.asarray(self.block_start[a] + row * self.block_size[a] + column, dtype=np.int64)
         for at, group in enumerate(self.groups):
             if isinstance(group, SparseGroup):
                 own = np.flatnonzero(self.sparse[a] == at)

@@ -272,7 +272,9 @@ def least_eigenvalues(evaluation: Evaluation) -> list[tuple[float, Floats]]:
 def _escape(evaluate: _Counter, current: Evaluation) -> Evaluation | None:
     """Leave a point where variance added in some direction would fit better; None where there is none."""
     covariance, best = current.covariance, None
-    at_zero = {p.factor for p, value in zip(covariance.parameters, covariance.values, strict=True) if p.pivot and value <= 0}
+    at_zero = {
+        p.factor for p, value in zip(covariance.parameters, covariance.values, strict=True) if p.pivot and value <= 0
+    }
     for f, (least, direction) in enumerate(least_eigenvalues(current)):
         if f not in at_zero or least >= -1e-6 * np.sqrt(current.statistics.n_obs):
             continue  # inside the parameter space a gradient of zero is all there is to check

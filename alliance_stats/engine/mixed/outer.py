@@ -134,7 +134,7 @@ class BlockFactor:
         if self.matrix.shape[1] == 1:
             return 1.0 / self.matrix
         if not self._factors:
-            return np.linalg.inv(symmetric(self.matrix))
+            return np.linalg.inv(symmetric(self.matrix)).astype(float, copy=False)
         return _stacked([lapack.dpotri(factor, lower=0)[0].T for factor in self._factors])
 
 
@@ -201,9 +201,10 @@ class OuterFactor:
         reach = max(self.layout.n_effects, default=1)
         band = np.zeros((reach, n + 1))  # band[o, c] = (column c + o, column c)
         for group, factor in zip(self.layout.groups, self.factors, strict=True):
-            if isinstance(group, SparseGroup):
-                band[0, group.columns] = self._projected_sparse(group, factor)
+            if isinstance(factor, SparseFactor):
+                band[0, factor.group.columns] = self._projected_sparse(factor.group, factor)
                 continue
+            assert isinstance(group, BlockGroup)
             size = group.columns.shape[1]
             for o, diagonal in enumerate(self._projected_diagonals(group, factor, min(reach, size))):
                 band[o, group.columns[:, : size - o]] = diagonal

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from alliance_stats.engine.mixed.design import Floats
 from alliance_stats.engine.mixed.deviance import Evaluation
 
@@ -34,7 +32,9 @@ def level_effects(evaluation: Evaluation) -> list[LevelEffects]:
     s = evaluation.statistics
     inner_gram, outer_grams = evaluation.level_grams()
     inner, outer = evaluation.scores
-    found: dict[int, tuple[Floats, Floats]] = {s.inner_factor: (inner.transpose(2, 1, 0), inner_gram.transpose(2, 0, 1))}
+    found: dict[int, tuple[Floats, Floats]] = {
+        s.inner_factor: (inner.transpose(2, 1, 0), inner_gram.transpose(2, 0, 1))
+    }
     for at, factor in enumerate(s.outer_factors):
         own = outer[s.layout.columns_of(at)].reshape(s.layout.n_levels[at], s.layout.n_effects[at], -1)
         found[factor] = (own, outer_grams[at])

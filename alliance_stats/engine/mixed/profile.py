@@ -50,7 +50,9 @@ class _Profile:
         def objective(values: Floats) -> tuple[float, Floats]:
             return self._with_gradient(share, first.moved(values))
 
-        found = minimize(objective, first.values, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-13, "gtol": 1e-7})
+        found = minimize(
+            objective, first.values, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-13, "gtol": 1e-7}
+        )
         return float(found.fun)
 
     def _relative(self, share: float, others: Sequence[Floats]) -> float:
@@ -114,13 +116,14 @@ def share_interval(
 def _upper(excess: Callable[[float], float], estimate: float) -> float:
     """Where the criterion passes the limit above the estimate; 1 if it never does."""
     below = estimate
-    # A share stays below 1: the next place lies at most halfway between the estimate and 1.
-    for above in (min(max(2 * estimate, 0.05), (1 + estimate) / 2), 0.25, 0.5, 0.75, 0.9, 0.99, 0.9999):
-        if above <= below:
-            continue
+    above = _further(max(estimate, 0.02))
+    while 1.0 - above > 1e-9:
         if excess(above) > 0:
             return float(brentq(excess, below, above, xtol=1e-6, rtol=1e-5))
-        below = above
+        below, above = above, _further(above)
     return 1.0
 
 
+def _further(share: float) -> float:
+    """The next share to look at: a share stays below 1, so at most halfway to it."""
+    return min(2.5 * share, (1.0 + share) / 2)

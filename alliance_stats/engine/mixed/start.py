@@ -49,7 +49,7 @@ def moment_start(statistics: Statistics, factors: Sequence[GroupingFactor]) -> l
 
 def _inner_moments(gram: Floats, cross: Floats, sum_of_squares: float, n_free: int) -> tuple[Floats, float]:
     """Relative covariance of the inner effects, and the residual variance."""
-    m, q, _ = gram.shape
+    q = gram.shape[1]
     ridge = 0.1 * gram.mean(axis=0).diagonal().mean()
     weight = np.linalg.inv(gram + ridge * np.eye(q))
     own = np.einsum("ijk,ik->ij", weight, cross)

@@ -13,6 +13,7 @@ import numpy as np
 
 from alliance_stats.engine.mixed.design import ONES, Floats, GroupingFactor, Ints, MixedDesign
 from alliance_stats.engine.mixed.layout import OuterLayout, lay_out
+from alliance_stats.engine.mixed.sums import sum_by
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,11 @@ def collect(design: MixedDesign) -> Statistics:
 
     factor = design.factors[inner]
     codes = cells.codes[inner]
-    gram = np.array([[_by(codes, cells.product(a, b), factor.n_levels) for b in factor.effects] for a in factor.effects])
+    gram = np.array(
+        [[sum_by(codes, cells.product(a, b), factor.n_levels) for b in factor.effects] for a in factor.effects]
+    )
     cross = np.array(
-        [[_by(codes, cells.product(a, c), factor.n_levels) for a in factor.effects] for c in fixed_and_outcome]
+        [[sum_by(codes, cells.product(a, c), factor.n_levels) for a in factor.effects] for c in fixed_and_outcome]
     )
     layout = lay_out(
         codes, factor.n_levels, [cells.codes[k] for k in outer], [design.factors[k].n_levels for k in outer],
@@ -101,10 +104,6 @@ def collect(design: MixedDesign) -> Statistics:
         outer_factors=outer,
         layout=layout,
     )
-
-
-def _by(codes: Ints, values: Floats, n_levels: int) -> Floats:
-    return np.bincount(codes, values, minlength=n_levels)
 
 
 def _stack(design: MixedDesign) -> Floats:
@@ -144,11 +143,10 @@ def _run_starts(codes: list[Ints]) -> Ints:
 
 
 def _run_sums(a: Floats | None, b: Floats | None, starts: Ints, lengths: Floats) -> Floats:
-    if a is ONES and b is ONES:
-        return lengths
-    if a is ONES or b is ONES:
-        return np.add.reduceat(b if a is ONES else a, starts)
-    return np.add.reduceat(a * b, starts)
+    """Sum the product of two columns (None: ones) over each run."""
+    if a is None:
+        return lengths if b is None else np.add.reduceat(b, starts)
+    return np.add.reduceat(a if b is None else a * b, starts)
 
 
 def _entry_sums(cells: _Cells, inner: GroupingFactor, outer: list[GroupingFactor], layout: OuterLayout) -> Floats:
@@ -158,7 +156,7 @@ def _entry_sums(cells: _Cells, inner: GroupingFactor, outer: list[GroupingFactor
         for effect, column in enumerate(factor.effects):
             entry = layout.entry_of_cell[at][effect]
             for k, own in enumerate(inner.effects):
-                sums[k] += np.bincount(entry, cells.product(own, column), minlength=layout.n_entries)
+                sums[k] += sum_by(entry, cells.product(own, column), layout.n_entries)
     return sums
 
 
@@ -169,7 +167,7 @@ def _outer_gram(cells: _Cells, outer: list[GroupingFactor], layout: OuterLayout)
     for i, (f, k, a) in enumerate(columns):
         for g, j, b in columns[: i + 1]:
             place = layout.position(layout.column_of_cell[f][k], layout.column_of_cell[g][j])
-            gram += np.bincount(place, cells.product(a, b), minlength=layout.size)
+            gram += sum_by(place, cells.product(a, b), layout.size)
     return gram
 
 
@@ -182,5 +180,5 @@ def _outer_cross(
         for k, own in enumerate(factor.effects):
             rows = layout.first_column[f] + np.arange(factor.n_levels) * factor.n_effects + k
             for c, column in enumerate(columns):
-                cross[rows, c] = _by(codes[f], cells.product(own, column), factor.n_levels)
+                cross[rows, c] = sum_by(codes[f], cells.product(own, column), factor.n_levels)
     return cross

@@ -1,0 +1,61 @@
+"""Groupings that the data cannot tell: refused with the reason."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from alliance_stats.engine.mixed.design import GroupingFactor, MixedDesign
+from alliance_stats.errors import DataError, DesignError
+from alliance_stats.names import RESIDUAL
+
+#: Names that results give to rows and columns of their own.
+_TAKEN = (RESIDUAL, "obs", "parameters", "dropped")
+
+
+def check_groups(design: MixedDesign) -> None:
+    """Refuse groupings that carry no information, or none beside another.
+
+    Raises
+    ------
+    DesignError
+        If a grouping has one level, as many levels or effects as there are rows, or divides them as another one does.
+    DataError
+        If its name is one that results use themselves.
+    """
+    for at, factor in enumerate(design.factors):
+        _check_name(factor)
+        _check_differs(factor, design.factors[:at])
+        if factor.n_levels == 1:
+            raise DesignError(
+                f"Grouping {factor.name!r} has 1 level in {design.n_obs} rows, so its variance cannot be estimated. "
+                "Leave this bar term out."
+            )
+        if factor.n_levels >= design.n_obs:
+            raise DesignError(
+                f"Grouping {factor.name!r} has {factor.n_levels} levels in {design.n_obs} rows: with one row per level "
+                "its effects cannot be told from the residual. Leave this bar term out, or check the id column."
+            )
+        n_effects = factor.n_levels * factor.n_effects
+        if n_effects >= design.n_obs:
+            raise DesignError(
+                f"Grouping {factor.name!r} has {factor.n_effects} effects for each of {factor.n_levels} levels: "
+                f"{n_effects} random effects in {design.n_obs} rows cannot be told from the residual. Use fewer effects per level."
+            )
+
+
+def _check_name(factor: GroupingFactor) -> None:
+    if factor.name in _TAKEN:
+        raise DataError(
+            f"A grouping cannot be called {factor.name!r}: results use this name themselves. Rename the column."
+        )
+
+
+def _check_differs(factor: GroupingFactor, others: tuple[GroupingFactor, ...]) -> None:
+    """Refuse a grouping that divides the rows as another one does, for the same effects."""
+    for other in others:
+        # codes stand in order of appearance, so equal divisions have equal codes
+        if set(factor.effects) & set(other.effects) and np.array_equal(factor.codes, other.codes):
+            raise DesignError(
+                f"Groupings {other.name!r} and {factor.name!r} divide the rows into the same {factor.n_levels} levels, "
+                "so their variances cannot be told apart. Leave one of the bar terms out."
+            )
