@@ -180,6 +180,8 @@ def _pivoted(matrix: Floats) -> tuple[tuple[int, ...], Floats, Floats]:
 
 def _parameters(factor: int, q: int, places: tuple[int, ...], unit: Floats, d: Floats) -> list[Parameter]:
     size = len(places)
+    if size == q == 1:
+        return [Parameter(factor, True, True, np.ones((1, 1)))]
     grid = np.ix_(places, places)
     parameters = []
     for k in range(size):

@@ -24,7 +24,7 @@ from scipy.linalg import solve_triangular
 from alliance_stats.engine.mixed.covariance import CovarianceState
 from alliance_stats.engine.mixed.design import Floats
 from alliance_stats.engine.mixed.inner import factorise
-from alliance_stats.engine.mixed.outer import OuterFactor, factorise_outer, multiply
+from alliance_stats.engine.mixed.outer import OuterFactor, factorise_outer
 from alliance_stats.engine.mixed.statistics import Statistics
 from alliance_stats.engine.mixed.sums import sum_by, sum_rows_by
 
@@ -54,8 +54,11 @@ class Evaluation:
         self._level = _gather_index(s)
         self._whitened_entries = np.einsum("jke,ke->je", self._at_entries(self.inner.whitener), s.entry_cross)
         self.outer = self._factorise_outer()
-        whitened, self._outer_rhs, self._solved = self._reduce(s.inner_cross, s.outer_cross)
-        flat = whitened.reshape(s.n_fixed + 1, -1)
+        self._whitened = self.inner.whiten(s.inner_cross)
+        self._outer_direct = s.outer_cross - self._shared(self._whitened)
+        self._outer_rhs = self.outer.roots.apply(self._outer_direct, transposed=True)
+        self._solved = self.outer.solve(self._outer_rhs)
+        flat = self._whitened.reshape(s.n_fixed + 1, -1)
         self.cross = s.total - flat @ flat.T - self._outer_rhs.T @ self._solved
         self.triangle = np.linalg.cholesky(self.cross).T
 
@@ -85,18 +88,11 @@ class Evaluation:
         flat = per_entry.reshape(-1, per_entry.shape[-1])
         return sum_rows_by(self._level, flat, m).reshape(*per_entry.shape[:-1], m)
 
-    def _reduce(self, inner_cross: Floats, outer_cross: Floats) -> tuple[Floats, Floats, Floats]:
-        """Eliminate the inner, then the outer effects from right-hand sides ``u``.
-
-        Takes ``Z1'u`` (r, q, m) and ``Z2'u`` (M, r); returns ``W Z1'u``, ``Λ'Z2'V1⁻¹u`` and ``S⁻¹`` times it, so that
-        ``u'V⁻¹u = u'u − (first)'(first) − (second)'(third)``.
-        """
-        whitened = self.inner.whiten(inner_cross)
+    def _shared(self, whitened: Floats) -> Floats:
+        """``Z2'Z1 W'·`` of whitened inner right-hand sides (r, q, m): what the outer columns share with them, (M, r)."""
         if self.statistics.layout.n_columns == 0:
-            return whitened, outer_cross, outer_cross
-        per_entry = np.einsum("ke,rke->re", self._whitened_entries, self._at_entries(whitened))
-        rhs = self.outer.roots.apply(outer_cross - self._to_columns(per_entry), transposed=True)
-        return whitened, rhs, self.outer.solve(rhs)
+            return np.zeros((0, len(whitened)))
+        return self._to_columns(np.einsum("ke,rke->re", self._whitened_entries, self._at_entries(whitened)))
 
     # ---- the value ---------------------------------------------------------------------------------------------
 
@@ -137,17 +133,13 @@ class Evaluation:
         s = self.statistics
         turn = solve_triangular(self.triangle, np.eye(s.n_fixed + 1))
         solved = self.outer.roots.apply(self._solved) @ turn
-        left = np.tensordot(turn.T, s.inner_cross, axes=1)
+        left = (turn.T @ s.inner_cross.reshape(s.n_fixed + 1, -1)).reshape(s.inner_cross.shape)
         if s.layout.n_columns:
-            taken = np.einsum("ke,er->rke", s.entry_cross, solved[s.layout.entry_column])
-            left -= self._to_levels(taken)
+            left -= self._to_levels(s.entry_cross * np.take(solved.T, s.layout.entry_column, axis=1)[:, None])
         inner = left - np.einsum("kjm,rkm->rjm", self._whitened_gram, self.inner.whiten(left))
         if not s.layout.n_columns:
             return inner, s.outer_cross
-        direct = s.outer_cross - self._to_columns(
-            np.einsum("ke,rke->re", self._whitened_entries, self._at_entries(self.inner.whiten(s.inner_cross)))
-        )
-        return inner, direct @ turn - self.outer.multiply(solved)
+        return inner, self._outer_direct @ turn - self.outer.multiply(solved)
 
     @cached_property
     def _whitened_gram(self) -> Floats:
@@ -245,15 +237,18 @@ class Evaluation:
         s = self.statistics
         inner_v, outer_v = self._working_coefficients()
         inner_cross = np.einsum("jkm,rkm->rjm", s.inner_gram, inner_v)
-        outer_cross = multiply(s.layout, s.outer_gram, outer_v) if s.layout.n_columns else outer_v
+        outer_cross = s.outer_product @ outer_v
         if s.layout.n_columns:
-            inner_cross += self._to_levels(np.einsum("ke,er->rke", s.entry_cross, outer_v[s.layout.entry_column]))
+            at_entries = np.take(outer_v.T, s.layout.entry_column, axis=1)
+            inner_cross += self._to_levels(s.entry_cross * at_entries[:, None])
             outer_cross += self._to_columns(np.einsum("ke,rke->re", s.entry_cross, self._at_entries(inner_v)))
-        raw = np.tensordot(inner_v, inner_cross, axes=([1, 2], [1, 2])) + outer_v.T @ outer_cross
-        whitened, rhs, solved = self._reduce(inner_cross, outer_cross)
-        flat = whitened.reshape(whitened.shape[0], -1)
-        inner, outer = self.scores
-        projected = np.tensordot(inner_v, inner[:-1], axes=([1, 2], [1, 2])) + outer_v.T @ outer[:, :-1]
+        flat_v, (inner, outer) = inner_v.reshape(len(inner_v), -1), self.scores
+        raw = flat_v @ inner_cross.reshape(flat_v.shape).T + outer_v.T @ outer_cross
+        projected = flat_v @ inner[:-1].reshape(s.n_fixed, -1).T + outer_v.T @ outer[:, :-1]
+        whitened = self.inner.whiten(inner_cross)
+        flat = whitened.reshape(flat_v.shape)
+        rhs = self.outer.roots.apply(outer_cross - self._shared(whitened), transposed=True)
+        solved = self.outer.solve(rhs)
         information = raw - flat @ flat.T - rhs.T @ solved - projected @ projected.T
         sums = self.score_sums
         information = self.n_free * (information - np.outer(sums, sums))

@@ -276,11 +276,12 @@ class SparseFactor:
 def multiply_sparse(group: SparseGroup, stored: Floats, x: Floats) -> Floats:
     """Product of the component's matrix with ``x`` of shape (size, r)."""
     entries, core = group.split(stored)
-    a, b = group.ends
     result = np.zeros_like(x)
-    np.add.at(result, a, entries[:, None] * x[b])
-    apart = a != b
-    np.add.at(result, b[apart], entries[apart, None] * x[a[apart]])
+    if group.rounds:
+        a, b = group.ends
+        np.add.at(result, a, entries[:, None] * x[b])
+        apart = a != b
+        np.add.at(result, b[apart], entries[apart, None] * x[a[apart]])
     if group.core.size:
         result[group.core] += blas.dsymm(1.0, core.T, x[group.core], lower=0)
     return result

@@ -31,7 +31,7 @@ def moment_start(statistics: Statistics, factors: Sequence[GroupingFactor]) -> l
     residual = np.append(-beta, 1.0)
     sum_of_squares = float(residual @ s.total @ residual)
     gram = s.inner_gram.transpose(2, 0, 1)
-    cross = np.tensordot(residual, s.inner_cross, axes=1).T
+    cross = (residual @ s.inner_cross.reshape(residual.size, -1)).reshape(s.inner_cross.shape[1:]).T
     inner, sigma2 = _inner_moments(gram, cross, sum_of_squares, s.n_obs - s.n_fixed)
 
     starts = [np.empty(0)] * len(factors)

@@ -8,8 +8,10 @@ patient–therapist pairs, not with sessions. The pass is a sum over patients.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from alliance_stats.engine.mixed.design import ONES, Floats, GroupingFactor, Ints, MixedDesign
 from alliance_stats.engine.mixed.layout import OuterLayout, lay_out
@@ -57,6 +59,19 @@ class Statistics:
     inner_factor: int
     outer_factors: tuple[int, ...]
     layout: OuterLayout
+
+    @cached_property
+    def outer_product(self) -> csr_array:
+        """``Z2'Z2`` as a sparse matrix (M, M)."""
+        layout = self.layout
+        met = np.flatnonzero(self.outer_gram[layout.pair_position])
+        a, b = layout.entry_column[layout.pair_a[met]], layout.entry_column[layout.pair_b[met]]
+        place, first = np.unique(layout.pair_position[met], return_index=True)
+        a, b, value = a[first], b[first], self.outer_gram[place]
+        apart = a != b
+        rows, columns = np.append(a, b[apart]), np.append(b, a[apart])
+        shape = (layout.n_columns, layout.n_columns)
+        return csr_array((np.append(value, value[apart]), (rows, columns)), shape=shape)
 
 
 @dataclass(frozen=True)
