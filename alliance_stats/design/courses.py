@@ -91,7 +91,8 @@ def require_courses(frame: pd.DataFrame, score: str, patient: str) -> None:
     per_patient = scored.groupby(patient, observed=True).size()
     if not (per_patient > 1).any():
         raise DesignError(
-            f"None of {count(len(per_patient), 'patient')} has {score!r} at two sessions or more, so change over sessions "
+            f"None of {count(len(per_patient), 'patient')} has {score!r} at two sessions or more, so change over "
+            "sessions "
             "cannot be estimated, nor patients be told from the residual."
         )
 

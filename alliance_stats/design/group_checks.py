@@ -39,7 +39,8 @@ def check_groups(design: MixedDesign) -> None:
         if n_effects >= design.n_obs:
             raise DesignError(
                 f"Grouping {factor.name!r} has {factor.n_effects} effects for each of {factor.n_levels} levels: "
-                f"{n_effects} random effects in {design.n_obs} rows cannot be told from the residual. Use fewer effects per level."
+                f"{n_effects} random effects in {design.n_obs} rows cannot be told from the residual. Use fewer "
+                "effects per level."
             )
 
 

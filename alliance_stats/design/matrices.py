@@ -260,12 +260,12 @@ def _grouping_factors(
     """One factor per grouping; several bar terms on the same grouping become blocks of it."""
     merged: dict[tuple[str, ...], list[tuple[list[str], list[int], bool]]] = {}
     for term in terms:
-        effects = expand(term.effects, predictors)
-        if not effects:
+        columns = expand(term.effects, predictors)
+        if not columns:
             raise FormulaError(f"The bar term ({term.effects} | {term.group_name}) holds no effect.")
-        _check_predictors(effects)
-        places = [pool.add(name, values) for name, values in effects.items()]
-        merged.setdefault(term.group, []).append((list(effects), places, term.correlated))
+        _check_predictors(columns)
+        own_places = [pool.add(name, values) for name, values in columns.items()]
+        merged.setdefault(term.group, []).append((list(columns), own_places, term.correlated))
 
     factors, names, levels = [], [], []
     for group, parts in merged.items():

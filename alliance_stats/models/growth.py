@@ -102,7 +102,7 @@ class GrowthResult(QuestionResult):
         return growth_report(self)
 
     def plot(self, kind: str = "trajectories", *, ax: Axes | None = None) -> Axes:
-        """Draw the mean curve over the patients' own courses (``"trajectories"``) or the patients' effects (``"caterpillar"``)."""
+        """Draw the mean curve over the patients' courses (``"trajectories"``), or their effects (``"caterpillar"``)."""
         if kind == "caterpillar":
             return self.fit.plot("caterpillar", group=self.columns.patient, ax=ax)
         if kind != "trajectories":
@@ -164,7 +164,8 @@ def growth(
     require_courses(frame, score, patient)
     if shape == "log" and (frame[session] < 1).any():
         raise DataError(
-            f"{int((frame[session] < 1).sum())} sessions have a number below 1, which has no logarithm. Number them from 1."
+            f"{int((frame[session] < 1).sum())} sessions have a number below 1, which has no logarithm. Number them "
+            "from 1."
         )
     terms = _TERMS[shape]
     frame = frame.assign(**time_terms(frame[session].to_numpy(float))[list(terms)].set_axis(frame.index))

@@ -51,7 +51,8 @@ def _bend(result: GrowthResult) -> list[Sentences]:
 def _spread(result: GrowthResult) -> Sentences:
     variance = result.variance()
     own = variance[variance["group"] == result.columns.patient]
-    sd = {row.term: row.sdcor for row in own.itertuples() if not isinstance(row.term2, str)}
+    single = own[own["term2"].isna()]
+    sd: dict[str, float] = dict(zip(single["term"], single["sdcor"], strict=True))
     both = own.loc[own["term2"].notna(), "sdcor"]
     slope = next(term for term in sd if term != INTERCEPT)
     unit = "per session" if slope == TIME else "per log session"

@@ -10,6 +10,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from alliance_stats.report.figures.canvas import Panels
     from alliance_stats.report.sentences import Sentences
     from alliance_stats.report.tables import ResultTable
 
@@ -34,7 +35,7 @@ class Result(ABC):
         """Sentences for the results section."""
 
     @abstractmethod
-    def plot(self, kind: str = ...) -> Axes:
+    def plot(self, kind: str = ...) -> Axes | Panels:
         """Draw the result's figure."""
 
     @abstractmethod

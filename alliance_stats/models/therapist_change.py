@@ -49,7 +49,8 @@ class TherapistChangeResult(QuestionResult):
         Returns
         -------
         DataFrame
-            ``sessions_from_change, mean, ci_low, ci_high, n``. The mean at each place is over those who are still there.
+            ``sessions_from_change, mean, ci_low, ci_high, n``. The mean at each place is over those who are still
+            there.
         """
         rows = self._around().query("abs(sessions_from_change) <= @window")
         grouped = rows.groupby("sessions_from_change")[self.score].agg(["mean", "std", "count"]).reset_index()
@@ -69,7 +70,7 @@ class TherapistChangeResult(QuestionResult):
         return own.assign(sessions_from_change=(own[session] - own["changed_at"]).astype(int))
 
     def curve(self, window: int = _WINDOW) -> pd.DataFrame:
-        """What the model expects around the average change: ``sessions_from_change, estimate, ci_low, ci_high, part``."""
+        """What the model expects around a change: ``sessions_from_change, estimate, ci_low, ci_high, part``."""
         at = float(self.changes[SESSION].mean()) - 1.0
         around = self.aligned(window)["sessions_from_change"]
         before, after = np.arange(around.min(), 0), np.arange(0, around.max() + 1)
@@ -144,8 +145,7 @@ def therapist_change(
     require_columns(frame_of(data), therapist)
     frame = with_time(frame_of(data), session, patient)
     numeric_score(frame, score)
-    episodes = therapist_episodes(rewrap(data, frame), patient=patient, therapist=therapist, session=session)
-    frame = frame_of(episodes)
+    frame = therapist_episodes(frame, patient=patient, therapist=therapist, session=session)
     changes = change_summary(frame, patient=patient, therapist=therapist, session=session)
     if changes.empty:
         raise DataError(
@@ -156,11 +156,12 @@ def therapist_change(
     scored = frame.dropna(subset=[score])
     if not (scored[AFTER_CHANGE] == 1).any():
         raise DesignError(
-            f"No session after {count(len(changes), 'change')} of therapist has a value of {score!r}, so what happens at a "
+            f"No session after {count(len(changes), 'change')} of therapist has a value of {score!r}, so what "
+            "happens at a "
             "change cannot be estimated."
         )
     terms = [TIME, AFTER_CHANGE, *([SINCE_CHANGE] if (scored[SINCE_CHANGE] > 0).any() else [])]
-    fit = mixed(f"{y} ~ {' + '.join(terms)} + (1 + {TIME} | {p}) + (1 | {t})", episodes, method)
+    fit = mixed(f"{y} ~ {' + '.join(terms)} + (1 + {TIME} | {p}) + (1 | {t})", rewrap(data, frame), method)
     return TherapistChangeResult(fit, columns, frame, _remarks(frame, changes, columns, score), score, changes)
 
 
@@ -170,12 +171,14 @@ def _remarks(frame: pd.DataFrame, changes: pd.DataFrame, columns: Columns, score
     n_returns = int(changes["returned"].sum())
     if n_returns:
         remarks.append(
-            f"{count(n_returns, 'change is a return', 'changes are returns')} to a former therapist, counted as a change."
+            f"{count(n_returns, 'change is a return', 'changes are returns')} to a former therapist, counted as a "
+            "change."
         )
     n_twice = int((changes.groupby(columns.patient).size() > 1).sum())
     if n_twice:
         remarks.append(
-            f"{count(n_twice, 'patient changes', 'patients change')} therapist more than once; sessions since the change "
+            f"{count(n_twice, 'patient changes', 'patients change')} therapist more than once; sessions since the "
+            "change "
             "restart each time, and the jump counts once."
         )
     scored = frame.dropna(subset=[score])
@@ -184,7 +187,8 @@ def _remarks(frame: pd.DataFrame, changes: pd.DataFrame, columns: Columns, score
     n_single = int((after.reindex(changers, fill_value=0) <= 1).sum())
     if n_single:
         remarks.append(
-            f"{n_single} of {len(changers)} patients who change have at most one scored session after it; they count for the "
+            f"{n_single} of {len(changers)} patients who change have at most one scored session after it; they count "
+            "for the "
             "jump but say nothing about the slope after."
         )
     return tuple(remarks)

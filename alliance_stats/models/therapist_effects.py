@@ -46,13 +46,13 @@ class TherapistEffectsResult(QuestionResult):
     intake: bool = False
 
     def glance(self) -> pd.DataFrame:
-        """One row about the fit, with the therapists' share (``icc_therapist``), its interval, and the test against zero."""
-        share = self._share
+        """One row about the fit, with the therapists' share (``icc_therapist``), its interval, and its test."""
+        share, shares = self._share, self.shares()
         return self.fit.glance().assign(
             icc_therapist=share.estimate,
             icc_ci_low=share.low,
             icc_ci_high=share.high,
-            icc_patient=self.shares().set_index("level").loc[self.columns.patient, "share"],
+            icc_patient=float(shares.loc[shares["level"] == self.columns.patient, "share"].iloc[0]),
             lr_statistic=self.test["statistic"],
             lr_p_value=self.test["p_value"],
         )
@@ -78,7 +78,8 @@ class TherapistEffectsResult(QuestionResult):
         Returns
         -------
         DataFrame
-            ``level, variance, share``; shares sum to 1. With slopes by patient the patients' share is that at session 1.
+            ``level, variance, share``; shares sum to 1. With slopes by patient the patients' share is that at session
+            1.
         """
         variance = self.variance()
         own = variance[(variance["term"] == INTERCEPT) & variance["term2"].isna() | (variance["group"] == "residual")]
@@ -90,7 +91,8 @@ class TherapistEffectsResult(QuestionResult):
     def test(self) -> dict[str, float]:
         """Likelihood-ratio test of the therapist variance against zero.
 
-        The variance lies on the boundary under the hypothesis, so the p value is that of an even mixture of a point mass
+        The variance lies on the boundary under the hypothesis, so the p value is that of an even mixture of a point
+        mass
         at zero and χ² with 1 degree of freedom (Self & Liang, 1987, JASA, 82, 605-610).
         """
         return self._test
@@ -104,7 +106,7 @@ class TherapistEffectsResult(QuestionResult):
         return {"statistic": statistic, "p_value": p}
 
     def effects(self) -> pd.DataFrame:
-        """Each therapist's predicted effect: ``level, estimate, std_error, ci_low, ci_high, n_patients, n_sessions``."""
+        """Each therapist's effect: ``level, estimate, std_error, ci_low, ci_high, n_patients, n_sessions``."""
         rows = self.frame.iloc[self.fit.arrays.sample.rows]
         ids = rows[self._therapist].map(str)
         load = rows.groupby(ids)[self.columns.patient].agg(["nunique", "size"])
@@ -204,10 +206,12 @@ def _remarks(rows: pd.DataFrame, columns: Columns) -> tuple[str, ...]:
     assert columns.therapist is not None
     caseload = rows.groupby(columns.therapist)[columns.patient].nunique()
     remarks = [
-        f"{len(caseload)} therapists with {caseload.median():g} patients each in the median (range {caseload.min()}–{caseload.max()})."
+        f"{len(caseload)} therapists with {caseload.median():g} patients each in the median (range "
+        f"{caseload.min()}–{caseload.max()})."
     ]
     if len(caseload) < 50:
         remarks.append(
-            f"With {len(caseload)} therapists the variance between them is estimated imprecisely; read it with its interval."
+            f"With {len(caseload)} therapists the variance between them is estimated imprecisely; read it with its "
+            "interval."
         )
     return tuple(remarks)

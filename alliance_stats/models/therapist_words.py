@@ -31,8 +31,8 @@ def change_report(result: TherapistChangeResult) -> Sentences:
     if SINCE_CHANGE in set(table["term"]):
         sentences.append(_slope_after(result, score))
     else:
-        sentences.append(Sentences("No patient has a session after the first one with another therapist, so the course after "
-                                   "a change could not be estimated."))  # fmt: skip
+        reason = "No patient has a session after the first one with another therapist"
+        sentences.append(Sentences(f"{reason}, so the course after a change could not be estimated."))
     return join(*sentences)
 
 
@@ -52,20 +52,24 @@ def effects_report(result: TherapistEffectsResult) -> Sentences:
     """Share of the therapists with interval and test."""
     one, score = result.glance().iloc[0], result.labelled(result.score)
     n = one[f"n_{result.columns.therapist}"]
-    sd = result.variance().set_index("group").loc[result.columns.therapist, "sdcor"]
+    variance = result.variance()
+    sd = float(variance.loc[variance["group"] == result.columns.therapist, "sdcor"].iloc[0])
     share = (
         Sentences("(*ICC* = ")
         + bounded(one["icc_therapist"], 3, keep_small=False)
         + ", 95% profile-likelihood CI "
         + _bounded_interval(one["icc_ci_low"], one["icc_ci_high"])
     )
+    percent = number(100 * one["icc_therapist"], 1)
     lead = Sentences.plain(
-        f"Differences between the {n} therapists accounted for {number(100 * one['icc_therapist'], 1)}% of the variance in "
-        f"{score} at session 1 "
+        f"Differences between the {n} therapists accounted for {percent}% of the variance in {score} at session 1 "
     )
-    test = Sentences(f"); the standard deviation between therapists was {number(sd)} points, likelihood-ratio χ² = "
-                     f"{number(one['lr_statistic'], keep_small=False)}, *p* ") + p_value(one["lr_p_value"]) + Sentences(" (mixture of χ² with 0 and 1 "
-                     "degrees of freedom).")  # fmt: skip
+    test = (
+        Sentences(f"); the standard deviation between therapists was {number(sd)} points, likelihood-ratio χ² = ")
+        + Sentences(f"{number(one['lr_statistic'], keep_small=False)}, *p* ")
+        + p_value(one["lr_p_value"])
+        + Sentences(" (mixture of χ² with 0 and 1 degrees of freedom).")
+    )
     patients = Sentences.plain(f"Patients accounted for {number(100 * one['icc_patient'], 1)}% of it.")
     return join(lead + share + test, patients)
 

@@ -55,8 +55,10 @@ class WithinBetweenResult(QuestionResult):
         Returns
         -------
         DataFrame
-            ``time, term, estimate, std_error, df, statistic, p_value, ci_low, ci_high, used``; ``time`` is "not adjusted",
-            "adjusted", or "adjusted, own slope per patient". A model that the data cannot bear has missing numbers.
+            ``time, term, estimate, std_error, df, statistic, p_value, ci_low, ci_high, used``; ``time`` is "not
+            adjusted",
+            "adjusted", or "adjusted, own slope per patient". A model that the data
+            cannot bear has missing numbers, and the reason in ``problem``.
         """
         return self._sensitivity
 
@@ -64,20 +66,31 @@ class WithinBetweenResult(QuestionResult):
     def _sensitivity(self) -> pd.DataFrame:
         found = []
         for name, adjusted, slope in _CHOICES:
-            try:
-                other = within_between(
-                    self.frame, self.outcome, self.predictor, adjust_time=adjusted, random_time=slope, method=self.fit.method,
-                    patient=self.columns.patient, therapist=self.columns.therapist, session=self.columns.session,
-                )  # fmt: skip
-                table = other.fit.table()
-            except AllianceStatsError:
-                table = self.fit.table().assign(estimate=np.nan, std_error=np.nan, df=np.nan, statistic=np.nan)
-                table = table.assign(p_value=np.nan, ci_low=np.nan, ci_high=np.nan)
+            table, problem = self._refitted(adjusted, slope)
             kept = table[table["term"].isin([within(self.predictor), between(self.predictor)])]
             used = adjusted == self.adjusted and slope == self.random_time
-            found.append(kept.assign(used=used).pipe(lambda f, name=name: f.assign(time=name)))
+            found.append(kept.assign(used=used, problem=problem, time=name))
         frame = pd.concat(found, ignore_index=True)
         return frame[["time", *frame.columns.drop("time")]]
+
+    def _refitted(self, adjusted: bool, slope: bool) -> tuple[pd.DataFrame, str]:
+        """Fixed effects under another choice about time; missing, with the reason, where it cannot be estimated."""
+        try:
+            other = within_between(
+                self.frame,
+                self.outcome,
+                self.predictor,
+                adjust_time=adjusted,
+                random_time=slope,
+                method=self.fit.method,
+                patient=self.columns.patient,
+                therapist=self.columns.therapist,
+                session=self.columns.session,
+            )
+        except AllianceStatsError as refusal:
+            own = self.fit.table()
+            return own.assign(**dict.fromkeys(own.columns.drop("term"), np.nan)), str(refusal)
+        return other.fit.table(), ""
 
     def labels(self) -> dict[str, str]:
         """Words for the terms."""
@@ -187,12 +200,14 @@ def _centred(frame: pd.DataFrame, predictor: str, patient: str) -> pd.DataFrame:
     spread = np.abs(scores).max()
     if np.abs(inside).max() <= 1e-12 * spread:
         raise DesignError(
-            f"{predictor!r} does not vary within any of {count(frame[patient].nunique(), 'patient')}, so there is no within-patient "
+            f"{predictor!r} does not vary within any of {count(frame[patient].nunique(), 'patient')}, so there is no "
+            "within-patient "
             "effect to estimate. Use one row per patient and an ordinary regression for the effect between patients."
         )
     if np.ptp(across) <= 1e-12 * spread:
         raise DesignError(
-            f"All {frame[patient].nunique()} patients have the same mean of {predictor!r} (is it centred already?), so there is "
+            f"All {frame[patient].nunique()} patients have the same mean of {predictor!r} (is it centred already?), "
+            "so there is "
             "no between-patient effect to estimate. Pass the uncentred score."
         )
     return frame.assign(**{within(predictor): inside, between(predictor): across})

@@ -48,7 +48,7 @@ def _about_time(result: WithinBetweenResult) -> Sentences:
     """Show the within effect under the other choices about time: it decides the sign in some data."""
     rows = result.sensitivity()
     others = rows[(rows["term"] == within(result.predictor)) & ~rows["used"] & rows["estimate"].notna()]
-    parts = [Sentences.plain(f"{_choice(row.time)}, ") + full(row._asdict()) for row in others.itertuples(index=False)]
+    parts = [Sentences.plain(f"{_choice(str(row['time']))}, ") + full(row) for _, row in others.iterrows()]
     if not parts:
         return Sentences("")
     here = "With time in therapy held constant" if result.adjusted else "Without adjustment for time in therapy"

@@ -67,12 +67,11 @@ def _effect(row: pd.Series, fit: MixedResult) -> Sentences:
 
 def _spread(fit: MixedResult) -> Sentences:
     variance = fit.variance()
-    single = variance[variance["term2"].isna()]
     parts = []
-    for row in single.itertuples():
-        if not isinstance(row.term, str):
-            parts.append(f"residual {number(row.sdcor)}")
+    for _, row in variance[variance["term2"].isna()].iterrows():
+        if not isinstance(row["term"], str):
+            parts.append(f"residual {number(row['sdcor'])}")
         else:
-            what = "intercepts" if row.term == INTERCEPT else f"slopes of {row.term}"
-            parts.append(f"{what} of {row.group} {number(row.sdcor)}")
+            what = "intercepts" if row["term"] == INTERCEPT else f"slopes of {row['term']}"
+            parts.append(f"{what} of {row['group']} {number(row['sdcor'])}")
     return Sentences.plain(f"Standard deviations were: {', '.join(parts)}.")

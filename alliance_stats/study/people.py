@@ -121,7 +121,8 @@ def _moves(frame: pd.DataFrame, changes: pd.DataFrame) -> Sentences:
     n_patients, n_returns = changes[PATIENT].nunique(), int(changes["returned"].sum())
     returns = f", of which {n_returns} to a former therapist" if n_returns else ""
     return Sentences(
-        f"{count(n_patients, 'patient', 'patients')} changed therapist ({count(len(changes), 'change')} in all{returns})."
+        f"{count(n_patients, 'patient', 'patients')} changed therapist ({count(len(changes), 'change')} in "
+        f"all{returns})."
     )
 
 

@@ -30,11 +30,14 @@ from alliance_stats.study.sections import (
 )
 
 _REFERENCES = (
-    "Bates, D., Mächler, M., Bolker, B., & Walker, S. (2015). Fitting linear mixed-effects models using lme4. Journal of "
+    "Bates, D., Mächler, M., Bolker, B., & Walker, S. (2015). Fitting linear mixed-effects models using lme4. "
+    "Journal of "
     "Statistical Software, 67(1). https://doi.org/10.18637/jss.v067.i01",
-    "Curran, P. J., & Bauer, D. J. (2011). The disaggregation of within-person and between-person effects in longitudinal "
+    "Curran, P. J., & Bauer, D. J. (2011). The disaggregation of within-person and between-person effects in "
+    "longitudinal "
     "models of change. Annual Review of Psychology, 62, 583–619. https://doi.org/10.1146/annurev.psych.093008.100356",
-    "Kuznetsova, A., Brockhoff, P. B., & Christensen, R. H. B. (2017). lmerTest package: Tests in linear mixed effects models. "
+    "Kuznetsova, A., Brockhoff, P. B., & Christensen, R. H. B. (2017). lmerTest package: Tests in linear mixed "
+    "effects models. "
     "Journal of Statistical Software, 82(13). https://doi.org/10.18637/jss.v082.i13",
 )
 

@@ -151,7 +151,7 @@ def _shapes_table(shapes: pd.DataFrame) -> ResultTable:
 
 def _sensitivity_table(frame: pd.DataFrame, labels: Mapping[str, str]) -> ResultTable:
     return ResultTable(
-        frame.drop(columns=["used", "df", "statistic"]).assign(term=frame["term"].map(labels)),
+        frame.drop(columns=["used", "df", "statistic", "problem"]).assign(term=frame["term"].map(labels)),
         "The Same Effects Under Other Choices About Time in Therapy",
         ("Time is the session number. All rows rest on the same sessions.",),
         headings={"time": "Time", "term": "Effect"},

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import decimal
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from alliance_stats.design.formula import parse_formula
@@ -49,7 +52,7 @@ def fixed(model) -> dict[str, np.ndarray]:
     return {name: ones if c is None else c for name, c in zip(model.fixed_names, columns, strict=True)}
 
 
-# ---- the fixed part -----------------------------------------------------------------------------------------------
+# ---- the fixed part ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -176,7 +179,7 @@ def test_categories_emptied_by_missing_values_make_no_column():
     assert arrays("y ~ x + three + (1 | patient_id)", frame).fixed_names == ("(Intercept)", "x", "three[T.late]")
 
 
-# ---- groupings ------------------------------------------------------------------------------------------------------
+# ---- groupings --------------------------------------------------------------------------------------------------
 
 
 def test_levels_are_text_in_order_of_appearance():
@@ -259,7 +262,7 @@ def test_a_column_that_is_fixed_and_random_is_held_once():
     assert len(design.columns) == 2
 
 
-# ---- what the data cannot tell --------------------------------------------------------------------------------------
+# ---- what the data cannot tell ----------------------------------------------------------------------------------
 
 CONSTANT = FRAME.assign(c=3.0, text="same")
 
@@ -284,7 +287,7 @@ def test_constant_predictors_are_named(right, message):
 @pytest.mark.parametrize("bar", ["|", "||"])
 def test_constant_and_collinear_random_effects_are_refused(effects, bar):
     # beside a random intercept, the variance of a constant's effect cannot be told from its own
-    with pytest.raises(DesignError, match="constant|follows exactly from"):
+    with pytest.raises(DesignError, match=r"constant|follows exactly from"):
         arrays(f"y ~ x + ({effects} {bar} patient_id)", CONSTANT)
 
 
@@ -363,7 +366,7 @@ def test_names_that_results_use_themselves_are_no_groupings(name):
 
 def test_a_formula_without_bar_term_says_what_it_would_be():
     with pytest.raises(
-        FormulaError, match="no bar term such as .* sessions of one patient would be taken as independent"
+        FormulaError, match=r"no bar term such as .* sessions of one patient would be taken as independent"
     ):
         arrays("y ~ x")
 
@@ -380,13 +383,13 @@ def test_a_bar_term_without_effects_is_refused():
 
 
 def test_misspelt_columns_name_the_nearest():
-    with pytest.raises(ColumnError, match="No column 'sesion'. Did you mean 'session'?"):
+    with pytest.raises(ColumnError, match=r"No column 'sesion'\. Did you mean 'session'\?"):
         arrays("y ~ sesion + (1 | patient_id)")
-    with pytest.raises(ColumnError, match="No column 'patientid'. Did you mean 'patient_id'?"):
+    with pytest.raises(ColumnError, match=r"No column 'patientid'\. Did you mean 'patient_id'\?"):
         arrays("y ~ x + (1 | patientid)")
 
 
-# ---- values that are no predictors or outcomes ------------------------------------------------------------------------
+# ---- values that are no predictors or outcomes ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -401,7 +404,7 @@ def test_misspelt_columns_name_the_nearest():
 )
 @pytest.mark.parametrize("formula", ["y ~ v + (1 | patient_id)", "v ~ x + (1 | patient_id)"])
 def test_dates_durations_and_complex_numbers_are_refused(values, formula):
-    with pytest.raises(DataError, match="Column 'v' holds .* not numbers"):
+    with pytest.raises(DataError, match=r"Column 'v' holds .* not numbers"):
         arrays(formula, FRAME.assign(v=values))
 
 
@@ -413,7 +416,7 @@ def test_a_date_may_group():
 def test_numbers_that_were_read_as_text_are_suspected():
     frame = FRAME.assign(x=FRAME["x"].astype(str))
     with pytest.raises(
-        DesignError, match="'x' is text with 48 different values in 48 rows. If they are numbers, convert"
+        DesignError, match=r"'x' is text with 48 different values in 48 rows\. If they are numbers, convert"
     ):
         arrays("y ~ x + (1 | patient_id)", frame)
 
@@ -494,3 +497,28 @@ def test_repeated_and_nested_indexes_give_the_same_arrays(index):
         fixed(model).values(), fixed(arrays("y ~ x*phase + (1 | patient_id)")).values(), strict=True
     ):
         assert_array_equal(own, expected)
+
+
+TERMS = st.sampled_from(
+    ["x", "z", "session", "phase", "changed", "therapist_id", "0", "1", "2", "-1", "log(session)", "log(x)", "poly(x, 2)",
+     "poly(x, 99)", "C(session)", "C(x)", "I(x^2)", "I(x/0)", "(x + z)^2", "x:phase", "phase*session", "(x - x)",
+     "scale(x)", "center(phase)", "bs(x, df=4)", "cr(x, df=3)", "exp(session)", "abs(x)", "nothing"]
+)  # fmt: skip
+OPERATORS = st.sampled_from([" + ", " - ", "*", ":", "/"])
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.lists(st.tuples(OPERATORS, TERMS), min_size=1, max_size=4),
+    st.lists(TERMS, min_size=1, max_size=2).map(" + ".join),
+    st.sampled_from(["|", "||"]),
+    st.sampled_from(["patient_id", "therapist_id/patient_id", "phase:therapist_id", "session"]),
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_any_formula_gives_finite_arrays_or_our_own_error(right, effects, bar, group):
+    text = "y ~ 1" + "".join(operator + term for operator, term in right) + f" + ({effects} {bar} {group})"
+    # any other error is a failure of this test
+    with contextlib.suppress(AllianceStatsError):
+        design = arrays(text).design
+        assert all(np.isfinite(column).all() for column in design.columns if column is not None)
+        assert {k for factor in design.factors for k in factor.effects} <= set(range(len(design.columns)))

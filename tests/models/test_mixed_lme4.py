@@ -1,8 +1,10 @@
 """``als.mixed`` against lme4 and lmerTest.
 
-The references stand in ``tests/golden/lme4`` with the script that made them. They are polished optima (two optimisers and
+The references stand in ``tests/golden/lme4`` with the script that made them. They are polished optima (two optimisers
+and
 a Newton step), so estimates are held to 1e-6 relative and the criterion to 1e-8. Degrees of freedom are held
-to 1e-5 of a dense computation in R (dense.R) and to 1e-3 of lmerTest, whose numerical Hessian is good to about 1e-4. Conditional modes are held to 1e-5 of their spread.
+to 1e-5 of a dense computation in R (dense.R) and to 1e-3 of lmerTest, whose numerical Hessian is good to about 1e-4.
+Conditional modes are held to 1e-5 of their spread.
 """
 
 from __future__ import annotations

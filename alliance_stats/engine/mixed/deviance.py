@@ -89,7 +89,7 @@ class Evaluation:
         return sum_rows_by(self._level, flat, m).reshape(*per_entry.shape[:-1], m)
 
     def _shared(self, whitened: Floats) -> Floats:
-        """``Z2'Z1 W'·`` of whitened inner right-hand sides (r, q, m): what the outer columns share with them, (M, r)."""
+        """What the outer columns share with whitened inner right-hand sides (r, q, m): ``Z2'Z1 W'·``, (M, r)."""
         if self.statistics.layout.n_columns == 0:
             return np.zeros((0, len(whitened)))
         return self._to_columns(np.einsum("ke,rke->re", self._whitened_entries, self._at_entries(whitened)))

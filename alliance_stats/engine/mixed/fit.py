@@ -162,5 +162,6 @@ def _check_residual(evaluation: Evaluation, groups: list[str]) -> None:
     if evaluation.sigma2 < _NO_RESIDUAL:
         raise DesignError(
             f"Fixed effects and {', '.join(map(repr, groups))} together reproduce the outcome exactly: no residual "
-            "variance is left, and the likelihood has no maximum. Check whether the outcome is the same in all rows of a level."
+            "variance is left, and the likelihood has no maximum. Check whether the outcome is the same in all rows "
+            "of a level."
         )

@@ -294,7 +294,8 @@ def _tell(evaluation: Evaluation, steps: int, decrement: float, converged: bool)
         message = f"Converged after {steps} Newton steps; another step would change the criterion by {decrement:.1g}."
     else:
         message = (
-            f"Did not converge: after {steps} Newton steps another one still promises {decrement:.2g} in the criterion. "
+            f"Did not converge: after {steps} Newton steps another one still promises {decrement:.2g} in the "
+            "criterion. "
             "Simplify the random effects, or look for predictors on very different scales."
         )
     return Story(
