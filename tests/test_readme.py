@@ -30,7 +30,9 @@ def shell_lines(text):
 def test_ci_runs_the_command_of_the_readme_word_for_word(part):
     (command,) = [line for line in shell_lines(README) if part in line]
     assert command.startswith("python3 -m venv .venv && .venv/bin/pip install ")  # alone, it does all the set-up
-    assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    run = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    # in parentheses: without them `set -e` would pass over a failed installation
+    assert f"(\n    {command}\n)\n" in run
 
 
 def test_both_commands_stand_on_the_first_screen():

@@ -35,7 +35,7 @@ Shape = Literal["linear", "quadratic", "log"]
 _TERMS: dict[str, tuple[str, ...]] = {"linear": (TIME,), "quadratic": (TIME, SQUARED), "log": (LOGARITHM,)}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GrowthResult(QuestionResult):
     """A growth curve.
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from alliance_stats.report.sentences import Sentences
 
 Method = Literal["REML", "ML"]
+DfMethod = Literal["satterthwaite", "kenward-roger", "normal"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MixedResult(Result):
     """A fitted linear mixed model.
 
@@ -47,6 +48,8 @@ class MixedResult(Result):
         Labels, for sentences and figures.
     simulated : bool
         Whether the data are simulated; figures say so.
+    df_method : {"satterthwaite", "kenward-roger", "normal"}
+        How standard errors and degrees of freedom are found.
     """
 
     formula: Formula
@@ -55,11 +58,12 @@ class MixedResult(Result):
     solution: MixedSolution
     codebook: Codebook = field(default_factory=Codebook)
     simulated: bool = False
+    df_method: DfMethod = "satterthwaite"
 
     # ---- tables ------------------------------------------------------------------------------------------------
 
     def table(self, level: float = 0.95) -> pd.DataFrame:
-        """Fixed effects, one row per term, with Satterthwaite degrees of freedom."""
+        """Fixed effects, one row per term."""
         # a copy (free under copy-on-write): what the user writes into it must not come back with the next call
         return self._fixed_table.copy(deep=False) if level == 0.95 else self._estimates(level)
 
@@ -68,10 +72,8 @@ class MixedResult(Result):
         return self._estimates(0.95)
 
     def _estimates(self, level: float) -> pd.DataFrame:
-        solution = self.solution
-        df = solution.inference.satterthwaite(np.eye(solution.n_fixed))
-        errors = np.sqrt(np.diag(solution.covariance))
-        return estimates_table(self.arrays.fixed_names, solution.beta, errors, df, level)
+        names = list(self.arrays.fixed_names)
+        return self.combine(pd.DataFrame(np.eye(len(names)), columns=names), names, level)
 
     def combine(self, weights: pd.DataFrame, labels: Sequence[str] | None = None, level: float = 0.95) -> pd.DataFrame:
         """Estimate weighted sums of fixed effects, with the columns of :meth:`table`.
@@ -90,9 +92,18 @@ class MixedResult(Result):
             if term not in names:
                 raise DataError(f"The model has no term {term!r}. {did_you_mean(str(term), names)}")
         rows = weights.reindex(columns=list(names), fill_value=0.0).to_numpy(float)
-        error = np.sqrt(np.einsum("ri,ij,rj->r", rows, self.solution.covariance, rows))
-        df = self.solution.inference.satterthwaite(rows)
+        covariance, df = self._uncertainty(rows)
+        error = np.sqrt(np.einsum("ri,ij,rj->r", rows, covariance, rows))
         return estimates_table(labels or [str(k) for k in weights.index], rows @ self.solution.beta, error, df, level)
+
+    def _uncertainty(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Covariance of the fixed effects, and the degrees of freedom of each weighted sum, by the method chosen."""
+        solution = self.solution
+        if self.df_method == "kenward-roger":
+            return solution.kenward_roger.adjusted, solution.kenward_roger.degrees_of_freedom(rows)
+        if self.df_method == "normal":
+            return solution.covariance, np.full(len(rows), np.inf)
+        return solution.covariance, solution.inference.satterthwaite(rows)
 
     def contrast(self, weights: dict[str, float], label: str = "contrast", level: float = 0.95) -> pd.DataFrame:
         """Estimate one weighted sum of fixed effects, e.g. ``{"alliance_between": 1, "alliance_within": -1}``."""
@@ -119,7 +130,7 @@ class MixedResult(Result):
             "singular": self.singular,
             "n_parameters": k,
             "n_dropped": self.arrays.sample.n_dropped,
-            "df_method": "Satterthwaite",
+            "df_method": self.df_method,
         }
         return pd.DataFrame([row])
 
@@ -219,7 +230,7 @@ class MixedResult(Result):
     @property
     def dropped(self) -> pd.DataFrame:
         """Rows left out: ``variable, n_missing, n_only_this``."""
-        return self.arrays.sample.dropped
+        return self.arrays.sample.dropped.copy(deep=False)
 
     def notes(self) -> tuple[str, ...]:
         """What a reader must know: convergence, boundaries, rows left out."""
@@ -288,6 +299,7 @@ def mixed(
     data: SessionTable | pd.DataFrame,
     method: Method = "REML",
     *,
+    df: DfMethod = "satterthwaite",
     missing: Literal["drop", "raise"] = "drop",
 ) -> MixedResult:
     """Fit a linear mixed model with any number of nested or crossed groupings.
@@ -301,6 +313,9 @@ def mixed(
         One row per session. Never changed.
     method : {"REML", "ML"}
         Restricted or full maximum likelihood.
+    df : {"satterthwaite", "kenward-roger", "normal"}
+        Degrees of freedom of the fixed effects: Satterthwaite's; Kenward and Roger's, with their adjusted standard
+        errors (REML only; best with few therapists); or infinite.
     missing : {"drop", "raise"}
         Rows with a missing value in any column of the formula are left out and counted, or refused.
 
@@ -321,8 +336,12 @@ def mixed(
     References
     ----------
     Bates, Mächler, Bolker & Walker (2015), Journal of Statistical Software, 67(1). Kuznetsova, Brockhoff &
-    Christensen (2017), Journal of Statistical Software, 82(13).
+    Christensen (2017), Journal of Statistical Software, 82(13). Kenward & Roger (1997), Biometrics, 53, 983-997.
     """
+    if df not in get_args(DfMethod):
+        raise DataError(f"df has no method {df!r}. {did_you_mean(str(df), get_args(DfMethod))}")
+    if df == "kenward-roger" and method == "ML":
+        raise DataError("Kenward-Roger degrees of freedom are defined for REML fits. Use method='REML'.")
     if method not in ("REML", "ML"):
         raise DataError(f"method is 'REML' or 'ML', not {method!r}.")
     parsed = parse_formula(formula)
@@ -331,4 +350,4 @@ def mixed(
     if not solution.story.converged:
         warnings.warn(solution.story.message, ConvergenceWarning, stacklevel=2)
     simulated = isinstance(data, SessionTable) and data.source.simulated
-    return MixedResult(parsed, method, arrays, solution, codebook_of(data), simulated)
+    return MixedResult(parsed, method, arrays, solution, codebook_of(data), simulated, df)

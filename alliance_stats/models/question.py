@@ -21,7 +21,7 @@ TERM_LABELS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class QuestionResult(Result):
     """A question of the field, answered by a mixed model.
 

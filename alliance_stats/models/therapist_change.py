@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _WINDOW = 6
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TherapistChangeResult(QuestionResult):
     """Jump and slope after a change of therapist.
 

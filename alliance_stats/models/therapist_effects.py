@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from alliance_stats.report.sentences import Sentences
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TherapistEffectsResult(QuestionResult):
     """Differences between therapists.
 
@@ -95,7 +95,7 @@ class TherapistEffectsResult(QuestionResult):
         mass
         at zero and χ² with 1 degree of freedom (Self & Liang, 1987, JASA, 82, 605-610).
         """
-        return self._test
+        return dict(self._test)
 
     @cached_property
     def _test(self) -> dict[str, float]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from alliance_stats.report.sentences import Sentences
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WithinBetweenResult(QuestionResult):
     """Within-patient, between-patient and contextual effect.
 
@@ -41,7 +41,7 @@ class WithinBetweenResult(QuestionResult):
 
     def table(self) -> pd.DataFrame:
         """Fixed effects, and last the contextual effect (between − within), ``<predictor>_contextual``."""
-        return self._with_contextual
+        return self._with_contextual.copy()
 
     @cached_property
     def _with_contextual(self) -> pd.DataFrame:
@@ -60,7 +60,7 @@ class WithinBetweenResult(QuestionResult):
             "adjusted", or "adjusted, own slope per patient". A model that the data
             cannot bear has missing numbers, and the reason in ``problem``.
         """
-        return self._sensitivity
+        return self._sensitivity.copy()
 
     @cached_property
     def _sensitivity(self) -> pd.DataFrame:

@@ -14,6 +14,11 @@ from alliance_stats.report.sentences import Sentences, full, join
 if TYPE_CHECKING:
     from alliance_stats.models.mixed import MixedResult
 
+_DF_METHODS = {
+    "satterthwaite": "degrees of freedom after Satterthwaite",
+    "kenward-roger": "standard errors and degrees of freedom after Kenward and Roger",
+    "normal": "tests and intervals from the normal distribution",
+}
 _METHODS = {"REML": "restricted maximum likelihood", "ML": "maximum likelihood"}
 
 
@@ -43,7 +48,7 @@ def describe_mixed(fit: MixedResult) -> str:
     fixed = ", ".join(predictors) or "an intercept only"
     return (
         f"Linear mixed model of {fit.formula.outcome} on {fixed}, with {'; '.join(parts)}; {fit.solution.n_obs} rows. "
-        f"Estimated by {_METHODS[fit.method]}; degrees of freedom after Satterthwaite. Formula: {fit.formula.text}"
+        f"Estimated by {_METHODS[fit.method]}; {_DF_METHODS[fit.df_method]}. Formula: {fit.formula.text}"
     )
 
 

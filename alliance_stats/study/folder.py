@@ -43,8 +43,7 @@ def check_free(out: Path, overwrite: bool) -> None:
     if foreign:
         raise OutputExistsError(
             f"{out} holds {count(len(foreign), 'entry', 'entries')} that no report wrote ({', '.join(foreign[:3])}), "
-            "so it is "
-            "not replaced. Move them elsewhere, or choose another folder."
+            "so it is not replaced. Move them elsewhere, or choose another folder."
         )
 
 

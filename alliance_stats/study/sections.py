@@ -112,21 +112,19 @@ def _answer(
         return Answer(
             Section(key, heading, question, sentence, warnings=(str(refusal),)), {"not_estimated": str(refusal)}
         )
-    unconverged = _unconverged(result.converged, caught)
+    unconverged = _unconverged(result, caught)
     return Answer(replace(section, warnings=unconverged), everything, not unconverged)
 
 
-def _unconverged(main: bool, caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
+def _unconverged(result: QuestionResult, caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
     """What the page says about models that did not converge; warnings of other kinds are passed on."""
-    messages = []
+    messages = [] if result.converged else [result.fit.solution.story.message]
     for one in caught:
         if issubclass(one.category, ConvergenceWarning):
             messages.append(str(one.message))
         else:
             warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-    if not messages:
-        return ()
-    if main:
+    if messages and result.converged:
         return (f"A model beside the main one, shown for comparison, did not converge: {messages[0]}",)
     return tuple(dict.fromkeys(messages))
 

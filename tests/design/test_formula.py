@@ -296,50 +296,9 @@ def test_ordinary_long_formulas_are_read():
     assert read("(a + b + c + d + e + f)^3").fixed == "(a + b + c + d + e + f)**3"
 
 
-PIECES = st.sampled_from(
-    [
-        *[
-            "y",
-            "~",
-            "x",
-            "+",
-            "-",
-            "*",
-            "/",
-            ":",
-            "^",
-            "**",
-            "(",
-            ")",
-            "|",
-            "||",
-            "1",
-            "0",
-            "2.5",
-            "g",
-            "log",
-            "poly",
-            "I",
-            ",",
-            "=",
-            "'t'",
-            "mm",
-            "C",
-            "1e9",
-            ".",
-            "_",
-            "ü",
-            "`",
-            "'",
-            "{",
-            "[",
-        ],
-        "`a b`",
-        " ",
-        "\n",
-        "\\",
-    ]
-)
+SIGNS = "~ + - * / : ^ ** ( ) | || , = . _ ` ' { [ \\"
+WORDS = "y x g log poly I mm C ü 't' 1 0 2.5 1e9"
+PIECES = st.sampled_from([*SIGNS.split(), *WORDS.split(), "`a b`", " ", "\n"])
 
 
 @settings(max_examples=300, deadline=None)

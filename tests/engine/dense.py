@@ -140,11 +140,13 @@ def make_design(
     n_fixed: int = 3,
     nested: bool = False,
     shuffled: bool = False,
+    ring: bool = False,
 ) -> MixedDesign:
     """Draw a design.
 
-    ``sizes`` lists (levels, effects) per factor, the first with most levels. Crossed at random unless ``nested``;
-    rows sorted by the first factor unless ``shuffled``. Column 0 is the intercept.
+    ``sizes`` lists (levels, effects) per factor, the first with most levels. Crossed at random unless ``nested``, or
+    in a ``ring``, where levels are tied only to their neighbours; rows sorted by the first factor unless ``shuffled``.
+    Column 0 is the intercept.
     """
     rng = np.random.default_rng(seed)
     n_columns = max([n_fixed, *(q for _, q in sizes)])
@@ -156,6 +158,8 @@ def make_design(
             codes = first
         elif nested:
             codes = first % m
+        elif ring:
+            codes = (first * m // sizes[0][0] + rng.integers(2, size=n_obs)) % m
         else:
             codes = np.concatenate([np.arange(m), rng.integers(m, size=n_obs - m)])
         factors.append((codes, m, q))

@@ -9,6 +9,7 @@ import pytest
 from dense import Dense, by_level, covariance, engine, make_design
 from numpy.testing import assert_allclose
 
+from alliance_stats.engine.mixed import elimination
 from alliance_stats.engine.mixed.design import MixedDesign
 from alliance_stats.engine.mixed.deviance import Evaluation
 from alliance_stats.engine.mixed.layout import _SIZES
@@ -18,7 +19,8 @@ from alliance_stats.engine.mixed.statistics import collect
 
 #: Step of central differences.
 STEP = 1e-5
-#: (levels, effects) per factor, and how the design is made.
+#: (levels, effects) per factor, and how the design is made; ``core`` is the number of columns that sparse elimination
+#: leaves to LAPACK.
 DESIGNS: dict[str, dict] = {
     "inner q=1": {"sizes": [(15, 1)]},
     "inner q=2": {"sizes": [(15, 2)]},
@@ -40,6 +42,10 @@ DESIGNS: dict[str, dict] = {
     "big block, inner slopes": {"sizes": [(45, 2), (38, 1)], "n_obs": 150},
     "big block, outer slopes": {"sizes": [(40, 2), (20, 2)], "n_obs": 150},
     "big block, two outer, 3 effects": {"sizes": [(30, 1), (12, 3), (5, 1)], "n_obs": 150},
+    "sparse": {"sizes": [(110, 1), (50, 1)], "n_obs": 170, "core": 0},
+    "sparse, inner slopes": {"sizes": [(80, 2), (40, 1)], "n_obs": 180, "core": 8},
+    "sparse, two outer": {"sizes": [(90, 1), (40, 1), (6, 1)], "n_obs": 170, "core": 5},
+    "sparse ring": {"sizes": [(72, 1), (36, 1)], "n_obs": 290, "core": 0, "ring": True},
     "big block, rows in random order": {"sizes": [(50, 1), (40, 1)], "n_obs": 140, "shuffled": True},
 }
 
@@ -69,15 +75,21 @@ def _cases():
 
 
 @pytest.fixture
-def case(request):
+def case(request, monkeypatch):
     how, kind, reml = request.param
+    if "core" in how:
+        monkeypatch.setattr(elimination, "_SMALLEST_CORE", how["core"])
     rng = np.random.default_rng(7)
     tiny = kind == "outer tiny"
     matrices = tuple(
         covariance(rng, q, None if tiny else _ranks(kind, q, f), 1e-9 if tiny and f else 0.6)
         for f, (_, q) in enumerate(how["sizes"])
     )
-    return Case(make_design(11, **how), matrices, reml)
+    return Case(_design(**how), matrices, reml)
+
+
+def _design(core: int | None = None, **how) -> MixedDesign:
+    return make_design(11, **how)
 
 
 def every_case(test):
@@ -93,14 +105,17 @@ def _directions(q: int):
             yield direction
 
 
-def test_the_designs_reach_every_branch():
-    # one component beyond LAPACK's threshold for every "big" design, batched components for all others
-    sizes = {
-        name: [g.columns.shape[1] for g in collect(make_design(11, **how)).layout.groups]
-        for name, how in DESIGNS.items()
-    }
-    assert all(max(found) > _BATCHED for name, found in sizes.items() if name.startswith("big"))
-    assert all(max(found, default=0) <= _BATCHED for name, found in sizes.items() if not name.startswith("big"))
+def test_the_designs_reach_every_branch(monkeypatch):
+    sizes, rounds = {}, {}
+    for name, how in DESIGNS.items():
+        monkeypatch.setattr(elimination, "_SMALLEST_CORE", how.get("core", 96))
+        groups = collect(_design(**how)).layout.groups
+        sizes[name] = [group.columns.shape[1] for group in groups]
+        rounds[name] = sum(len(group.rounds) for group in groups if isinstance(group, elimination.SparseGroup))
+    # one component beyond the batched routines for every "big" or "sparse" design, batched components for all others
+    large = {name for name, found in sizes.items() if max(found, default=0) > _BATCHED}
+    assert large == {name for name in DESIGNS if name.startswith(("big", "sparse"))}
+    assert {name for name, n in rounds.items() if n} == {name for name in DESIGNS if name.startswith("sparse")}
     assert set(sizes["nested 1"]) == {1}
     assert max(_SIZES) == _BATCHED  # what is padded is batched
 

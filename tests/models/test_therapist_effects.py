@@ -8,6 +8,7 @@ from scipy import stats
 from scipy.optimize import minimize
 
 import alliance_stats as als
+from alliance_stats.engine.threads import one_blas_thread
 from alliance_stats.errors import ColumnError, DataError, DesignError
 
 CHI2 = stats.chi2.ppf(0.95, 1)  # 3.841
@@ -75,7 +76,8 @@ def profiled(result, share, slopes):
 
     first = np.atleast_1d(variance["patient_id"])[0]
     start = [np.log(first) / (2 if slopes else 1), np.log(variance["residual"]), *([0.0, -3.0] if slopes else [])]
-    return minimize(at, start, method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-9, "maxiter": 4000, "adaptive": True}).fun
+    with one_blas_thread():
+        return minimize(at, start, method="Nelder-Mead", options={"xatol": 1e-5, "fatol": 1e-7, "maxiter": 2000}).fun
 
 
 def test_it_is_the_mixed_model_that_it_stands_for(sessions, sloped):
@@ -136,7 +138,9 @@ def test_a_share_near_one_keeps_its_interval_below_one(sd):
     result = als.therapist_effects(sessions, random_time=False)
     one = result.glance().iloc[0]
     assert 0.5 < one["icc_ci_low"] < one["icc_therapist"] < one["icc_ci_high"] < 1
-    assert_allclose(profiled(result, one["icc_ci_high"], slopes=False) - one["deviance"], CHI2, atol=0.05)
+    # the end is found to 1e-7; the profile is steep so close to 1, and crosses there
+    below, above = (profiled(result, one["icc_ci_high"] + step, slopes=False) for step in (-1e-6, 1e-6))
+    assert below - one["deviance"] < CHI2 < above - one["deviance"]
 
 
 def test_the_interval_does_not_depend_on_the_unit(sessions, plain):

@@ -52,7 +52,7 @@ class Evaluation:
         s = statistics
         self.inner = factorise(s.inner_gram, covariance.roots[s.inner_factor])
         self._level = _gather_index(s)
-        self._whitened_entries = np.einsum("jke,ke->je", self._at_entries(self.inner.whitener), s.entry_cross)
+        self._whitened_entries = np.einsum("jke,ke->je", self.at_entries(self.inner.whitener), s.entry_cross)
         self.outer = self._factorise_outer()
         self._whitened = self.inner.whiten(s.inner_cross)
         self._outer_direct = s.outer_cross - self._shared(self._whitened)
@@ -71,7 +71,7 @@ class Evaluation:
 
     # ---- the metric of V⁻¹ -------------------------------------------------------------------------------------
 
-    def _at_entries(self, per_level: Floats) -> Floats:
+    def at_entries(self, per_level: Floats) -> Floats:
         """Take inner levels (…, m) to the entries that belong to them (…, E)."""
         return per_level if isinstance(self._level, slice) else np.take(per_level, self._level, axis=-1)
 
@@ -92,7 +92,7 @@ class Evaluation:
         """What the outer columns share with whitened inner right-hand sides (r, q, m): ``Z2'Z1 W'·``, (M, r)."""
         if self.statistics.layout.n_columns == 0:
             return np.zeros((0, len(whitened)))
-        return self._to_columns(np.einsum("ke,rke->re", self._whitened_entries, self._at_entries(whitened)))
+        return self._to_columns(np.einsum("ke,rke->re", self._whitened_entries, self.at_entries(whitened)))
 
     # ---- the value ---------------------------------------------------------------------------------------------
 
@@ -141,31 +141,58 @@ class Evaluation:
             return inner, s.outer_cross
         return inner, self._outer_direct @ turn - self.outer.multiply(solved)
 
+    def project(self, inner_cross: Floats, outer_cross: Floats) -> tuple[Floats, Floats]:
+        """``Z'V⁻¹u`` from ``Z1'u`` (r, q, m) and ``Z2'u`` (M, r), in the same two shapes."""
+        s = self.statistics
+        direct = outer_cross - self._shared(self.inner.whiten(inner_cross))
+        roots = self.outer.roots
+        solved = roots.apply(self.outer.solve(roots.apply(direct, transposed=True)))
+        left = inner_cross
+        if s.layout.n_columns:
+            left = left - self._to_levels(s.entry_cross * np.take(solved.T, s.layout.entry_column, axis=1)[:, None])
+        inner = left - np.einsum("kjm,rkm->rjm", self._whitened_gram, self.inner.whiten(left))
+        return inner, direct - self.outer.multiply(solved)
+
+    def random_cross(self, inner_v: Floats, outer_v: Floats) -> tuple[Floats, Floats]:
+        """``Z'Z v`` for coefficients ``v`` of the random effects, (r, q, m) and (M, r)."""
+        s = self.statistics
+        inner_cross = np.einsum("jkm,rkm->rjm", s.inner_gram, inner_v)
+        outer_cross = s.outer_product @ outer_v
+        if s.layout.n_columns:
+            at_entries = np.take(outer_v.T, s.layout.entry_column, axis=1)
+            inner_cross += self._to_levels(s.entry_cross * at_entries[:, None])
+            outer_cross += self._to_columns(np.einsum("ke,rke->re", s.entry_cross, self.at_entries(inner_v)))
+        return inner_cross, outer_cross
+
+    def inner_projection(self) -> Floats:
+        """``Z1'V1⁻¹Z1`` per inner level, (q, q, m): the inner effects alone, before the outer columns."""
+        g = self._whitened_gram
+        return self.statistics.inner_gram - np.einsum("kjm,klm->jlm", g, g)
+
     @cached_property
     def _whitened_gram(self) -> Floats:
         return self.inner.whitened_gram()
 
     @cached_property
-    def _projected_entries(self) -> Floats:
+    def projected_entries(self) -> Floats:
         """``(I − G M) c`` for each entry, (q, E)."""
-        taken = self._at_entries(self._whitened_gram)
+        taken = self.at_entries(self._whitened_gram)
         return self.statistics.entry_cross - np.einsum("kje,ke->je", taken, self._whitened_entries)
 
     @cached_property
-    def _pair_weights(self) -> Floats:
+    def pair_weights(self) -> Floats:
         """``N`` at each pair of entries that meet."""
         return self.outer.central_at_pairs()
 
     def level_grams(self) -> tuple[Floats, list[Floats]]:
         """``Z'V⁻¹Z`` per level: (q, q, m) for the inner factor, (levels, q, q) for each outer one."""
         s, layout = self.statistics, self.statistics.layout
-        g = self._whitened_gram
-        inner = s.inner_gram - np.einsum("kjm,klm->jlm", g, g)
+        inner = self.inner_projection()
         if layout.n_columns == 0:
             return inner, []
-        c = self._projected_entries
+        c = self.projected_entries
         a, b = layout.pair_a, layout.pair_b
-        weight = np.where(a == b, 0.5, 1.0) * self._pair_weights
+        weight = np.where(a == b, 0.5, 1.0) * self.pair_weights
         half = np.einsum("jp,lp->jlp", c[:, a] * weight, c[:, b])
         level = layout.entry_level[a]
         m = inner.shape[2]
@@ -197,8 +224,8 @@ class Evaluation:
         g = self._whitened_gram
         total = s.inner_gram.sum(axis=2) - np.tensordot(g, g, axes=([0, 2], [0, 2]))
         if layout.n_columns:
-            c = self._projected_entries
-            weight = np.where(layout.pair_a == layout.pair_b, 0.5, 1.0) * self._pair_weights
+            c = self.projected_entries
+            weight = np.where(layout.pair_a == layout.pair_b, 0.5, 1.0) * self.pair_weights
             half = (c[:, layout.pair_a] * weight) @ c[:, layout.pair_b].T
             total -= half + half.T
         return total
@@ -236,12 +263,7 @@ class Evaluation:
         """Average-information approximation to the Hessian of the value, σ² profiled out."""
         s = self.statistics
         inner_v, outer_v = self._working_coefficients()
-        inner_cross = np.einsum("jkm,rkm->rjm", s.inner_gram, inner_v)
-        outer_cross = s.outer_product @ outer_v
-        if s.layout.n_columns:
-            at_entries = np.take(outer_v.T, s.layout.entry_column, axis=1)
-            inner_cross += self._to_levels(s.entry_cross * at_entries[:, None])
-            outer_cross += self._to_columns(np.einsum("ke,rke->re", s.entry_cross, self._at_entries(inner_v)))
+        inner_cross, outer_cross = self.random_cross(inner_v, outer_v)
         flat_v, (inner, outer) = inner_v.reshape(len(inner_v), -1), self.scores
         raw = flat_v @ inner_cross.reshape(flat_v.shape).T + outer_v.T @ outer_cross
         projected = flat_v @ inner[:-1].reshape(s.n_fixed, -1).T + outer_v.T @ outer[:, :-1]

@@ -12,6 +12,7 @@ from alliance_stats.engine.mixed.coordinates import Coordinates, standardise
 from alliance_stats.engine.mixed.design import Floats, MixedDesign
 from alliance_stats.engine.mixed.deviance import Evaluation
 from alliance_stats.engine.mixed.inference import FixedInference, infer
+from alliance_stats.engine.mixed.kenward_roger import KenwardRoger, kenward_roger
 from alliance_stats.engine.mixed.optimise import Story, optimise
 from alliance_stats.engine.mixed.predict import LevelEffects, level_effects
 from alliance_stats.engine.mixed.statistics import collect
@@ -66,6 +67,14 @@ class MixedSolution:
             own = infer(self._evaluation)
         to_raw = self._coordinates.fixed_covariance_to_raw
         return FixedInference(to_raw(own.covariance), to_raw(own.derivatives), own.parameter_covariance)
+
+    @cached_property
+    def kenward_roger(self) -> KenwardRoger:
+        """Kenward and Roger's adjusted inference (units of the data; REML fits only)."""
+        with one_blas_thread():
+            own = kenward_roger(self._evaluation)
+        to_raw = self._coordinates.fixed_covariance_to_raw
+        return KenwardRoger(to_raw(own.unadjusted), to_raw(own.adjusted), to_raw(own.slopes), own.weights)
 
     @cached_property
     def effects(self) -> tuple[LevelEffects, ...]:

@@ -109,7 +109,7 @@ def share_interval(
         return profile(share) - limit
 
     with one_blas_thread():
-        low = 0.0 if excess(0.0) <= 0 else brentq(excess, 0.0, estimate, xtol=1e-6, rtol=1e-5)
+        low = 0.0 if excess(0.0) <= 0 else brentq(excess, 0.0, estimate, xtol=1e-7, rtol=1e-8)
         return ShareInterval(estimate, float(low), _upper(excess, estimate))
 
 
@@ -119,7 +119,7 @@ def _upper(excess: Callable[[float], float], estimate: float) -> float:
     above = _further(max(estimate, 0.02))
     while 1.0 - above > 1e-9:
         if excess(above) > 0:
-            return float(brentq(excess, below, above, xtol=1e-6, rtol=1e-5))
+            return float(brentq(excess, below, above, xtol=1e-7, rtol=1e-8))
         below, above = above, _further(above)
     return 1.0
 
