@@ -26,11 +26,10 @@ def within_between_report(result: WithinBetweenResult) -> Sentences:
         f"{_by(inside)}{meaning}"
     )
     second = f"Between patients, those whose mean {predictor} was one point higher had {outcome} {_by(across)}"
-    third = "The contextual effect (between minus within) was"
+    difference = Sentences("; the contextual effect (between minus within) was ") + full(contextual) + Sentences(".")
     return join(
         Sentences.plain(first) + statistics(inside),
-        Sentences.plain(second) + statistics(across),
-        Sentences(third + " ") + full(contextual) + Sentences("."),
+        Sentences.plain(second + ", ") + full(across) + difference,
         _about_time(result),
     )
 

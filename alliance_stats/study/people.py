@@ -33,7 +33,7 @@ def who(sessions: SessionTable, scores: tuple[str, ...]) -> Answer:
         key="who",
         heading="Who is in the data",
         question="Which patients, therapists and sessions is this report about?",
-        sentences=join(_people(frame), _lengths(frame, scores), _moves(frame, changes), _left_out(sessions)),
+        sentences=join(_people(frame, scores), _moves(frame, changes), _left_out(sessions)),
         tables=tuple(tables),
         figure=attendance(observed, simulated=sessions.source.simulated),
         notes=_reading(sessions),
@@ -97,17 +97,12 @@ def _median_range(values: pd.Series) -> str:
     return f"{values.median():g} ({values.min()}–{values.max()})" if len(values) else ""
 
 
-def _people(frame: pd.DataFrame) -> Sentences:
+def _people(frame: pd.DataFrame, scores: tuple[str, ...]) -> Sentences:
     therapists = f" with {count(frame[THERAPIST].nunique(), 'therapist')}" if _names_therapists(frame) else ""
-    return Sentences.plain(
-        f"The data hold {count(len(frame), 'session')} of {count(frame[PATIENT].nunique(), 'patient')}{therapists}."
-    )
-
-
-def _lengths(frame: pd.DataFrame, scores: tuple[str, ...]) -> Sentences:
     lengths = _lengths_of(frame, scores)
-    return Sentences(
-        f"Patients had {lengths.median():g} scored sessions in the median (range {lengths.min()} to {lengths.max()})."
+    return Sentences.plain(
+        f"The data hold {count(len(frame), 'session')} of {count(frame[PATIENT].nunique(), 'patient')}{therapists}; patients "
+        f"had {lengths.median():g} scored sessions in the median (range {lengths.min()} to {lengths.max()})."
     )
 
 

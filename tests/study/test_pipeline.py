@@ -48,8 +48,14 @@ def text_of(path):
 
 @pytest.fixture(scope="module")
 def report(sessions, tmp_path_factory):
-    """One report with everything in it, figures rendered."""
-    return als.study_report(sessions, tmp_path_factory.mktemp("full") / "report")
+    """One report with everything in it, figures rendered, of patients and therapists with names."""
+    return als.study_report(named(sessions), tmp_path_factory.mktemp("full") / "report")
+
+
+def named(sessions):
+    frame = sessions.frame
+    ids = {"patient_id": "Müller-" + frame["patient_id"], "therapist_id": "Dr. Zwicky " + frame["therapist_id"]}
+    return sessions.with_frame(frame.assign(**ids))
 
 
 def written(folder):
@@ -133,7 +139,7 @@ def test_the_tables_as_csv_hold_full_precision(report, sessions):
 
 
 def test_a_second_run_writes_the_same(report, sessions, tmp_path, quick):
-    again = als.study_report(sessions, tmp_path / "again")
+    again = als.study_report(named(sessions), tmp_path / "again")
     assert written(again.folder) == written(report.folder)
     for name in written(report.folder):
         if name.startswith("tables/") or name == "results.json":
@@ -197,8 +203,8 @@ UNANSWERED = {
         {"growth": "'alliance' is 3 in all", "within-between": "does not vary", "change": "'alliance' is 3 in all"},
     ),
     "one patient": (
-        lambda f: f[f["patient_id"] == f["patient_id"].mode()[0]],
-        {"growth": "", "within-between": "", "therapists": ""},
+        lambda f: f[f["patient_id"] == f["patient_id"].iloc[0]],
+        {"growth": "", "within-between": "", "therapists": "1 therapist in the rows used"},
     ),
     "alliance only before changes": (
         lambda f: f.assign(alliance=f["alliance"].where(als.therapist_episodes(f)["after_change"] == 0)),
@@ -286,17 +292,11 @@ def test_other_warnings_are_passed_on(sessions, tmp_path, quick, monkeypatch):
 # ---- who is who ------------------------------------------------------------------------------------------------------
 
 
-def named(sessions):
-    frame = frame_of(sessions)
-    return frame.assign(patient_id="Müller-" + frame["patient_id"], therapist_id="Dr. Zwicky " + frame["therapist_id"])
-
-
 def everything_written(folder):
     return "\n".join((folder / name).read_text(encoding="utf-8", errors="replace") for name in written(folder))
 
 
-def test_no_id_is_written_anywhere(sessions, tmp_path):
-    report = als.study_report(named(sessions), tmp_path / "r")
+def test_no_id_is_written_anywhere(report):
     text = everything_written(report.folder)
     assert "Zwicky" not in text
     assert "ller-" not in text

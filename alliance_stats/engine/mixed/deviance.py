@@ -186,7 +186,7 @@ class Evaluation:
 
     def level_grams(self) -> tuple[Floats, list[Floats]]:
         """``Z'V⁻¹Z`` per level: (q, q, m) for the inner factor, (levels, q, q) for each outer one."""
-        s, layout = self.statistics, self.statistics.layout
+        layout = self.statistics.layout
         inner = self.inner_projection()
         if layout.n_columns == 0:
             return inner, []

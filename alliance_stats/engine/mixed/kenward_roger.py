@@ -57,8 +57,8 @@ class KenwardRoger:
         Returns
         -------
         df, scale : float
-            The F statistic, with the adjusted covariance and multiplied by ``scale``, has ``rank`` and ``df`` degrees of
-            freedom. For a single contrast the scale is 1.
+            The F statistic, with the adjusted covariance and multiplied by ``scale``, has ``rank`` and ``df`` degrees
+            of freedom. For a single contrast the scale is 1.
         """
         rank = contrasts.shape[0]
         theta = contrasts.T @ np.linalg.solve(contrasts @ self.unadjusted @ contrasts.T, contrasts)
