@@ -1,4 +1,4 @@
-"""Compare ``als.mixed`` with every lme4/lmerTest reference of ``tests/golden/lme4``, for the page validation.md."""
+"""Compare ``als.mixed`` with every reference of ``tests/golden`` (lme4, lmerTest, pbkrtest), for validation.md."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import alliance_stats as als
 from alliance_stats.models.mixed import MixedResult
 
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden" / "lme4"
+PBKRTEST = GOLDEN.parent / "pbkrtest" / "kenward_roger.json"
 #: Where the session outcome is in thousands, lmerTest's numerical Hessian fails; its README says how that was found.
 LMERTEST_FAILS = "session_thousands"
 
@@ -48,7 +49,9 @@ def _data(record: Mapping[str, str]) -> pd.DataFrame | None:
 def versions() -> str:
     """Tool versions of the references."""
     found = json.loads((GOLDEN / "crossed.json").read_text(encoding="utf-8"))["versions"]
-    return f"{found['R']}, lme4 {found['lme4']}, lmerTest {found['lmerTest']}, Matrix {found['Matrix']}"
+    pbkrtest = json.loads(PBKRTEST.read_text(encoding="utf-8"))["versions"]["pbkrtest"]
+    tools = ", ".join(f"{name} {found[name]}" for name in ("lme4", "lmerTest", "Matrix"))
+    return f"{found['R']}, {tools}, pbkrtest {pbkrtest}"
 
 
 def compared() -> pd.DataFrame:
@@ -61,6 +64,7 @@ def compared() -> pd.DataFrame:
         in standard errors for estimates, in standard deviations of all levels for predicted effects, relative to the
         largest variance for variances and covariances, and relative otherwise.
     """
+    kenward_roger = json.loads(PBKRTEST.read_text(encoding="utf-8"))["fits"]
     parts = []
     for case, key, reference, data in fits():
         ours = als.mixed(reference["formula"], data, reference["method"])
@@ -73,6 +77,9 @@ def compared() -> pd.DataFrame:
             ]
         )
         parts.append(rows.assign(case=case, fit=key, n_obs=reference["n_obs"]))
+        if adjusted := kenward_roger.get(f"{case}/{key}"):
+            rows = pd.concat(_adjusted(als.mixed(reference["formula"], data, df="kenward-roger"), adjusted))
+            parts.append(rows.assign(case=case, fit=key, n_obs=reference["n_obs"]))
     frame = pd.concat(parts, ignore_index=True)
     return frame[["case", "fit", "n_obs", "quantity", "what", "ours", "reference", "difference"]]
 
@@ -140,6 +147,16 @@ def _fixed(ours: MixedResult, reference: Mapping) -> Iterator[pd.DataFrame]:
     yield _rows("df (dense algebra in R), relative", terms, own["df"], dense, dense)
     if LMERTEST_FAILS not in reference["formula"]:
         yield _rows("df (lmerTest), relative", terms, own["df"], lmertest, lmertest)
+
+
+def _adjusted(ours: MixedResult, reference: Mapping) -> Iterator[pd.DataFrame]:
+    """Kenward and Roger's standard errors and degrees of freedom, in the order of the terms."""
+    table = ours.table()
+    errors = np.sqrt(np.diag(np.atleast_2d(reference["vcov_adjusted"])))
+    df = np.atleast_1d(reference["df"])
+    terms = table["term"].tolist()
+    yield _rows("Kenward–Roger standard errors (pbkrtest), relative", terms, table["std_error"], errors, errors)
+    yield _rows("Kenward–Roger df (pbkrtest), relative", terms, table["df"], df, df)
 
 
 def _variances(ours: MixedResult, reference: Mapping) -> pd.DataFrame:

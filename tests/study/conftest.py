@@ -1,35 +1,8 @@
-"""Small sessions; figures that are drawn but not rendered, and models that are fitted once: the rest is quick."""
-
-import pickle
-
 import pytest
 
 import alliance_stats as als
-from alliance_stats.models import mixed
-from alliance_stats.report.figures import canvas
 
 
 @pytest.fixture(scope="session")
 def sessions():
     return als.simulate_sessions(4, 5, 6, 0.5, seed=6)
-
-
-@pytest.fixture(scope="session")
-def fitted_once():
-    """Fit each design once in the whole run; the same numbers come back for the same arrays."""
-    fit, known = mixed.fit_mixed, {}
-
-    def remembered(design, reml=True):
-        key = pickle.dumps((design, reml))
-        if key not in known:
-            known[key] = fit(design, reml)
-        return known[key]
-
-    return remembered
-
-
-@pytest.fixture
-def quick(monkeypatch, fitted_once):
-    """Write small stand-ins for rendered figures, and do not fit a model twice."""
-    monkeypatch.setattr(canvas, "_render", lambda drawn, kind, metadata, dpi: b"<svg></svg>" if kind == "svg" else b"png")
-    monkeypatch.setattr(mixed, "fit_mixed", fitted_once)

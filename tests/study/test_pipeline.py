@@ -47,9 +47,11 @@ def text_of(path):
 
 
 @pytest.fixture(scope="module")
-def report(sessions, tmp_path_factory):
+def report(sessions, tmp_path_factory, fitted_once):
     """One report with everything in it, figures rendered, of patients and therapists with names."""
-    return als.study_report(named(sessions), tmp_path_factory.mktemp("full") / "report")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mixed_module, "fit_mixed", fitted_once)
+        return als.study_report(named(sessions), tmp_path_factory.mktemp("full") / "report")
 
 
 def named(sessions):
