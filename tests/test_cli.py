@@ -1,5 +1,6 @@
 """The command line: arguments, streams, exit codes; and the two data sets it must serve."""
 
+import html
 import io
 import json
 import os
@@ -57,7 +58,7 @@ def run(*arguments):
 
 def page_of(folder):
     text = re.sub(r"<(style|textarea).*?</\1>", "", (folder / "report.html").read_text(encoding="utf-8"), flags=re.DOTALL)
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", text))
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))
 
 
 # ---- done ------------------------------------------------------------------------------------------------------------
@@ -266,7 +267,7 @@ def test_german_excel_files_are_read(frame, tmp_path, quick):
     path.write_bytes(german.to_csv(sep=";", decimal=",", index=False).encode("latin-1"))
     assert run(path, "--out", tmp_path / "out", "--quiet") == DONE
     page = page_of(tmp_path / "out")
-    assert f"The data hold {len(frame)} sessions of 20 patients with 4 therapists." in page
+    assert f"The data hold {len(frame)} sessions of 20 patients with 4 therapists" in page
     results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
     stored = pd.DataFrame(results["sections"]["growth"]["table"])
     own = frame.rename(columns={"pid": "patient_id", "tid": "therapist_id", "sess": "session", "wai": "alliance"})

@@ -7,7 +7,13 @@ import itertools
 import numpy as np
 import pytest
 
-from alliance_stats.engine.mixed.layout import _SIZES, lay_out
+from alliance_stats.engine.mixed import layout as layouts
+from alliance_stats.engine.mixed.layout import _SIZES
+
+
+def lay_out(inner, n_inner, outer, n_levels, n_effects):
+    """Plain groupings: every cell is one item of every factor."""
+    return layouts.lay_out([inner] * len(outer), n_inner, outer, n_levels, n_effects)
 
 
 def _codes(text: str) -> np.ndarray:
@@ -49,7 +55,7 @@ def test_two_outer_factors_are_joined_where_a_patient_meets_both():
 def test_effects_of_one_level_stand_side_by_side():
     layout = lay_out(_codes("0123"), 4, [_codes("0011")], [2], [3])
     assert _members(layout) == [[0, 1, 2], [3, 4, 5]]
-    assert [c.tolist() for c in layout.column_of_cell[0]] == [[0, 0, 3, 3], [1, 1, 4, 4], [2, 2, 5, 5]]
+    assert [c.tolist() for c in layout.column_of_item[0]] == [[0, 0, 3, 3], [1, 1, 4, 4], [2, 2, 5, 5]]
     assert layout.local.tolist() == [0, 1, 2, 0, 1, 2]
 
 
@@ -115,7 +121,7 @@ def test_repeated_cells_are_one_entry():
     # the pair (patient 0, therapist 1) occurs in three runs of rows
     layout = lay_out(_codes("00000"), 1, [_codes("10101")], [2], [1])
     assert layout.n_entries == 2
-    assert layout.entry_of_cell[0][0].tolist() == [1, 0, 1, 0, 1]
+    assert layout.entry_of_item[0][0].tolist() == [1, 0, 1, 0, 1]
 
 
 def test_no_outer_factor_leaves_everything_empty():

@@ -16,6 +16,35 @@ ONES = None
 
 
 @dataclass(frozen=True)
+class Membership:
+    """Who belongs to what, by how much: levels and weights of each pattern of membership.
+
+    Parameters
+    ----------
+    pattern : ndarray of int, shape (n,)
+        Pattern that the weight belongs to, from 0, sorted.
+    level : ndarray of int, shape (n,)
+        Level of the grouping.
+    weight : ndarray of shape (n,)
+        Its weight; those of a pattern usually sum to 1.
+    """
+
+    pattern: Ints
+    level: Ints
+    weight: Floats
+
+    def items(self, patterns: Ints) -> tuple[Ints, Ints, Floats]:
+        """List the members of each of ``patterns``: position in ``patterns``, level, weight."""
+        n_in = np.bincount(self.pattern, minlength=int(patterns.max(initial=-1)) + 1)
+        first = np.cumsum(n_in) - n_in
+        counts = n_in[patterns]
+        position = np.repeat(np.arange(patterns.size), counts)
+        offset = np.arange(position.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        member = first[patterns[position]] + offset
+        return position, self.level[member], self.weight[member]
+
+
+@dataclass(frozen=True)
 class GroupingFactor:
     """Levels of one grouping and the random effects that vary over them.
 
@@ -24,13 +53,15 @@ class GroupingFactor:
     name : str
         Name of the grouping, for messages.
     codes : ndarray of int, shape (n_obs,)
-        Level of each row, from 0.
+        Level of each row, from 0; with ``membership``, the row's pattern.
     n_levels : int
         Number of levels.
     effects : tuple of int
         Positions (in ``MixedDesign.columns``) of the columns that vary over the levels.
     blocks : tuple of tuple of int
         Partition of ``range(len(effects))``: effects of one block are correlated, blocks are not.
+    membership : Membership, optional
+        Levels and weights of each pattern, where rows belong to several levels.
     """
 
     name: str
@@ -38,6 +69,7 @@ class GroupingFactor:
     n_levels: int
     effects: tuple[int, ...]
     blocks: tuple[tuple[int, ...], ...]
+    membership: Membership | None = None
 
     @property
     def n_effects(self) -> int:
@@ -79,5 +111,8 @@ class MixedDesign:
 
     @property
     def inner(self) -> int:
-        """Position of the factor whose effects are eliminated level by level: the one with most levels."""
-        return int(np.argmax([factor.n_levels for factor in self.factors]))
+        """Position of the factor whose effects are eliminated level by level: the one with most levels.
+
+        Rows belong to one level of it, so a factor with ``membership`` cannot be it.
+        """
+        return int(np.argmax([factor.n_levels * (factor.membership is None) for factor in self.factors]))

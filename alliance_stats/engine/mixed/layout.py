@@ -70,8 +70,8 @@ class OuterLayout:
         Position in ``groups`` of the column's component if that is a sparse one, else −1.
     entry_level, entry_column : ndarray of int, shape (n_entries,)
         The (inner level, outer column) pairs that occur, sorted by inner level.
-    entry_of_cell, column_of_cell : per factor, per effect, ndarray of int, shape (n_cells,)
-        Entry and column that each cell adds to.
+    entry_of_item, column_of_item : per factor, per effect, ndarray of int, shape (n_items,)
+        Entry and column that each item adds to.
     pair_a, pair_b : ndarray of int, shape (n_pairs,)
         Entries (``a >= b``) that meet in one inner level, and
     pair_position : ndarray of int, shape (n_pairs,)
@@ -90,8 +90,8 @@ class OuterLayout:
     sparse: Ints
     entry_level: Ints
     entry_column: Ints
-    entry_of_cell: tuple[tuple[Ints, ...], ...]
-    column_of_cell: tuple[tuple[Ints, ...], ...]
+    entry_of_item: tuple[tuple[Ints, ...], ...]
+    column_of_item: tuple[tuple[Ints, ...], ...]
     pair_a: Ints
     pair_b: Ints
     pair_position: Ints
@@ -118,31 +118,37 @@ class OuterLayout:
 
 
 def lay_out(
-    inner_codes: Ints, n_inner: int, outer_codes: list[Ints], n_levels: list[int], n_effects: list[int]
+    inner_of_item: list[Ints], n_inner: int, level_of_item: list[Ints], n_levels: list[int], n_effects: list[int]
 ) -> OuterLayout:
     """Lay out the outer columns of a design.
 
+    An *item* is a cell of rows and one level of an outer factor that the cell belongs to (with multiple membership it
+    belongs to several).
+
     Parameters
     ----------
-    inner_codes : ndarray of int, shape (n_cells,)
-        Inner level of each cell.
+    inner_of_item : list of ndarray of int, shape (n_items,)
+        Inner level of each item, for each outer factor.
     n_inner : int
         Number of inner levels.
-    outer_codes : list of ndarray of int, shape (n_cells,)
-        Level of each cell, for each outer factor.
+    level_of_item : list of ndarray of int, shape (n_items,)
+        Level of each item, for each outer factor.
     n_levels, n_effects : list of int
         Levels, and effects per level, of each outer factor.
     """
     sizes = [m * q for m, q in zip(n_levels, n_effects, strict=True)]
     first = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
     n_columns = int(first[-1])
-    column_of_cell = tuple(
-        tuple(first[f] + codes * n_effects[f] + k for k in range(n_effects[f])) for f, codes in enumerate(outer_codes)
+    column_of_item = tuple(
+        tuple(first[f] + codes * n_effects[f] + k for k in range(n_effects[f])) for f, codes in enumerate(level_of_item)
     )
-    flat = [column for columns in column_of_cell for column in columns]
-    keys = np.concatenate([inner_codes * n_columns + column for column in flat]) if flat else np.zeros(0, np.int64)
-    unique, entry = np.unique(keys, return_inverse=True)
-    entries = iter(entry.reshape(len(flat), -1) if flat else ())
+    keys = [
+        inner * n_columns + column
+        for inner, columns in zip(inner_of_item, column_of_item, strict=True)
+        for column in columns
+    ]
+    unique, entry = np.unique(np.concatenate(keys) if keys else np.zeros(0, np.int64), return_inverse=True)
+    entries = iter(np.split(entry, np.cumsum([key.size for key in keys])[:-1]) if keys else ())
     entry_level, entry_column = np.divmod(unique, max(n_columns, 1))
     pair_a, pair_b = _pairs(entry_level, n_inner)
     meeting = entry_column[pair_a], entry_column[pair_b]
@@ -161,8 +167,8 @@ def lay_out(
         sparse=placed.sparse,
         entry_level=entry_level,
         entry_column=entry_column,
-        entry_of_cell=tuple(tuple(next(entries) for _ in columns) for columns in column_of_cell),
-        column_of_cell=column_of_cell,
+        entry_of_item=tuple(tuple(next(entries) for _ in columns) for columns in column_of_item),
+        column_of_item=column_of_item,
         pair_a=pair_a,
         pair_b=pair_b,
         pair_position=np.zeros(0, np.int64),

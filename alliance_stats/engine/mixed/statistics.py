@@ -84,6 +84,26 @@ class _Cells:
     def product(self, a: int, b: int) -> Floats:
         return self.sums[min(a, b), max(a, b)]
 
+    def items(self, at: int, factor: GroupingFactor) -> _Items:
+        """Return the levels that each cell belongs to."""
+        codes = self.codes[at]
+        if factor.membership is None:
+            return _Items(np.arange(codes.size), codes, None)
+        return _Items(*factor.membership.items(codes))
+
+
+@dataclass(frozen=True)
+class _Items:
+    """Cells and the levels of one factor that they belong to, by cell; ``weight`` is None where all weights are 1."""
+
+    cell: Ints
+    level: Ints
+    weight: Floats | None
+
+    def of(self, per_cell: Floats) -> Floats:
+        """Weighted values of the cells."""
+        return per_cell if self.weight is None else per_cell[self.cell] * self.weight
+
 
 def collect(design: MixedDesign) -> Statistics:
     """Sum the rows of a design into its sufficient statistics."""
@@ -101,20 +121,24 @@ def collect(design: MixedDesign) -> Statistics:
     cross = np.array(
         [[sum_by(codes, cells.product(a, c), factor.n_levels) for a in factor.effects] for c in fixed_and_outcome]
     )
-    layout = lay_out(
-        codes, factor.n_levels, [cells.codes[k] for k in outer], [design.factors[k].n_levels for k in outer],
-        [design.factors[k].n_effects for k in outer],
-    )  # fmt: skip
     outer_factors = [design.factors[k] for k in outer]
+    items = [cells.items(k, design.factors[k]) for k in outer]
+    layout = lay_out(
+        [codes[item.cell] for item in items],
+        factor.n_levels,
+        [item.level for item in items],
+        [other.n_levels for other in outer_factors],
+        [other.n_effects for other in outer_factors],
+    )
     return Statistics(
         n_obs=design.n_obs,
         n_fixed=design.n_fixed,
         total=stacked.T @ stacked,
         inner_gram=gram,
         inner_cross=cross,
-        entry_cross=_entry_sums(cells, factor, outer_factors, layout),
-        outer_gram=_outer_gram(cells, outer_factors, layout),
-        outer_cross=_outer_cross(cells, outer_factors, [cells.codes[k] for k in outer], fixed_and_outcome, layout),
+        entry_cross=_entry_sums(cells, items, factor, outer_factors, layout),
+        outer_gram=_outer_gram(cells, items, outer_factors, layout),
+        outer_cross=_outer_cross(cells, items, outer_factors, fixed_and_outcome, layout),
         inner_factor=inner,
         outer_factors=outer,
         layout=layout,
@@ -164,36 +188,68 @@ def _run_sums(a: Floats | None, b: Floats | None, starts: Ints, lengths: Floats)
     return np.add.reduceat(a if b is None else a * b, starts)
 
 
-def _entry_sums(cells: _Cells, inner: GroupingFactor, outer: list[GroupingFactor], layout: OuterLayout) -> Floats:
+def _entry_sums(
+    cells: _Cells, items: list[_Items], inner: GroupingFactor, outer: list[GroupingFactor], layout: OuterLayout
+) -> Floats:
     """``Z1'z2`` for each entry."""
     sums = np.zeros((inner.n_effects, layout.n_entries))
-    for at, factor in enumerate(outer):
+    for at, (factor, own_items) in enumerate(zip(outer, items, strict=True)):
         for effect, column in enumerate(factor.effects):
-            entry = layout.entry_of_cell[at][effect]
+            entry = layout.entry_of_item[at][effect]
             for k, own in enumerate(inner.effects):
-                sums[k] += sum_by(entry, cells.product(own, column), layout.n_entries)
+                sums[k] += sum_by(entry, own_items.of(cells.product(own, column)), layout.n_entries)
     return sums
 
 
-def _outer_gram(cells: _Cells, outer: list[GroupingFactor], layout: OuterLayout) -> Floats:
+def _outer_gram(cells: _Cells, items: list[_Items], outer: list[GroupingFactor], layout: OuterLayout) -> Floats:
     """``Z2'Z2`` in block storage."""
     gram = np.zeros(layout.size)
-    columns = [(f, k, column) for f, factor in enumerate(outer) for k, column in enumerate(factor.effects)]
-    for i, (f, k, a) in enumerate(columns):
-        for g, j, b in columns[: i + 1]:
-            place = layout.position(layout.column_of_cell[f][k], layout.column_of_cell[g][j])
-            gram += sum_by(place, cells.product(a, b), layout.size)
+    for f, first in enumerate(outer):
+        for g, second in enumerate(outer[: f + 1]):
+            left, right = _meetings(items[f], items[g], same=f == g)
+            cell = items[f].cell[left]
+            weight = _weight_of(items[f], left) * _weight_of(items[g], right)
+            for k, a in enumerate(first.effects):
+                for j, b in enumerate(second.effects):
+                    # Within a factor, (a, b) of one level and (b, a) of the same are one entry.
+                    once = left != right if f == g and j > k else slice(None)
+                    columns = layout.column_of_item[f][k][left][once], layout.column_of_item[g][j][right][once]
+                    if columns[0].size:
+                        values = (weight * cells.product(a, b)[cell])[once]
+                        gram += sum_by(layout.position(*columns), values, layout.size)
     return gram
 
 
+def _weight_of(items: _Items, which: Ints) -> Floats | float:
+    return 1.0 if items.weight is None else items.weight[which]
+
+
+def _meetings(first: _Items, second: _Items, same: bool) -> tuple[Ints, Ints]:
+    """Pairs of items of one cell; within one factor each pair once."""
+    if first.weight is None and second.weight is None:
+        return first.cell, second.cell
+    n_cells = int(max(first.cell.max(initial=-1), second.cell.max(initial=-1))) + 1
+    n_second = np.bincount(second.cell, minlength=n_cells)
+    start = np.cumsum(n_second) - n_second
+    partners = n_second[first.cell]
+    left = np.repeat(np.arange(first.cell.size), partners)
+    offset = np.arange(left.size) - np.repeat(np.cumsum(partners) - partners, partners)
+    right = start[first.cell[left]] + offset
+    if same:
+        kept = left >= right
+        left, right = left[kept], right[kept]
+    return left, right
+
+
 def _outer_cross(
-    cells: _Cells, outer: list[GroupingFactor], codes: list[Ints], columns: tuple[int, ...], layout: OuterLayout
+    cells: _Cells, items: list[_Items], outer: list[GroupingFactor], columns: tuple[int, ...], layout: OuterLayout
 ) -> Floats:
     """``Z2'[X y]``, (M, p+1)."""
     cross = np.zeros((layout.n_columns, len(columns)))
-    for f, factor in enumerate(outer):
+    for f, (factor, own_items) in enumerate(zip(outer, items, strict=True)):
         for k, own in enumerate(factor.effects):
             rows = layout.first_column[f] + np.arange(factor.n_levels) * factor.n_effects + k
             for c, column in enumerate(columns):
-                cross[rows, c] = sum_by(codes[f], cells.product(own, column), factor.n_levels)
+                values = own_items.of(cells.product(own, column))
+                cross[rows, c] = sum_by(own_items.level, values, factor.n_levels)
     return cross
