@@ -20,6 +20,7 @@ _HOMES = {
     "center": "alliance_stats.design.centering",
     "lag": "alliance_stats.design.lags",
     "therapist_episodes": "alliance_stats.design.episodes",
+    "membership": "alliance_stats.design.membership",
     "mixed": "alliance_stats.models.mixed",
     "growth": "alliance_stats.models.growth",
     "within_between": "alliance_stats.models.within_between",

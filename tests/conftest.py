@@ -27,5 +27,7 @@ def quick(monkeypatch, fitted_once):
     from alliance_stats.models import mixed
     from alliance_stats.report.figures import canvas
 
-    monkeypatch.setattr(canvas, "_render", lambda drawn, kind, metadata, dpi: b"<svg></svg>" if kind == "svg" else b"png")
+    monkeypatch.setattr(
+        canvas, "_render", lambda drawn, kind, metadata, dpi: b"<svg></svg>" if kind == "svg" else b"png"
+    )
     monkeypatch.setattr(mixed, "fit_mixed", fitted_once)

@@ -173,15 +173,23 @@ def test_jupyter_shows_a_table(result):
 
 
 def test_hostile_ids_and_labels_are_escaped(hostile_result):
-    for shown in (hostile_result._repr_html_(), hostile_result.report().html, svg_bytes(hostile_result.plot()).decode()):
+    for shown in (
+        hostile_result._repr_html_(),
+        hostile_result.report().html,
+        svg_bytes(hostile_result.plot()).decode(),
+    ):
         assert SCRIPT not in shown
         assert "<img" not in shown
     repr(hostile_result)
-    assert png_bytes(hostile_result.plot("caterpillar") if "caterpillar" in kinds(hostile_result) else hostile_result.plot())
+    assert png_bytes(
+        hostile_result.plot("caterpillar") if "caterpillar" in kinds(hostile_result) else hostile_result.plot()
+    )
 
 
 def kinds(result):
-    return ("caterpillar",) if type(result).__name__ in ("MixedResult", "GrowthResult", "TherapistEffectsResult") else ()
+    return (
+        ("caterpillar",) if type(result).__name__ in ("MixedResult", "GrowthResult", "TherapistEffectsResult") else ()
+    )
 
 
 def test_hostile_names_change_no_number(result, hostile_result):

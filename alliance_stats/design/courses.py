@@ -79,21 +79,29 @@ def therapist_term(frame: pd.DataFrame, columns: Columns, *scores: str) -> tuple
     return f" + (1 | {_quoted(name)})", ""
 
 
-def require_courses(frame: pd.DataFrame, score: str, patient: str) -> None:
-    """Check that some patient has the score at two sessions; otherwise there is no course, and no residual.
+def require_courses(frame: pd.DataFrame, score: str, patient: str, *, slopes: bool = True) -> None:
+    """Check that there are patients, and sessions enough for a level (and a slope) of each patient's own.
 
     Raises
     ------
     DesignError
-        If every patient has it once at most.
+        If there is one patient only, every patient has the score once at most, or, with ``slopes``, patients have it
+        at two sessions each.
     """
     scored = frame.dropna(subset=[score, patient])
     per_patient = scored.groupby(patient, observed=True).size()
+    if len(per_patient) < 2:
+        found = count(len(per_patient), "patient")
+        raise DesignError(f"{found} with {score!r}: how patients differ cannot be estimated. Bring more patients.")
     if not (per_patient > 1).any():
         raise DesignError(
-            f"None of {count(len(per_patient), 'patient')} has {score!r} at two sessions or more, so change over "
-            "sessions "
+            f"None of {len(per_patient)} patients has {score!r} at two sessions or more, so change over sessions "
             "cannot be estimated, nor patients be told from the residual."
+        )
+    if slopes and 2 * len(per_patient) >= len(scored):
+        raise DesignError(
+            f"{len(scored)} sessions of {len(per_patient)} patients have {score!r}: too few for a level and a slope of "
+            "each patient's own, which take more than two sessions per patient on average."
         )
 
 

@@ -35,11 +35,14 @@ class RandomTerm:
         Columns whose combinations are the levels; more than one for ``a:b``.
     correlated : bool
         False for ``||``.
+    membership : bool
+        True for ``mm(group)``: rows belong to several levels, by weights given beside the formula.
     """
 
     effects: str
     group: tuple[str, ...]
     correlated: bool
+    membership: bool = False
 
     @property
     def group_name(self) -> str:
@@ -178,12 +181,28 @@ class _Parser:
         if not self.sees("|", "||"):
             fail(self.formula, self.next.place, f"Expected '|', but found {self.next.text!r}")
         correlated = self.take().text == "|"
+        if self.next.text == "mm" and self.tokens[self.at + 1].text == "(":
+            self.random.append(RandomTerm(effects, (self.members(),), correlated, membership=True))
+            return
         levels = [self.group_part(())]
         while self.sees("/"):
             self.take()
             levels.append(levels[-1] + self.group_part(levels[-1]))
         self.expect(")")
         self.random += [RandomTerm(effects, group, correlated) for group in levels]
+
+    def members(self) -> str:
+        """``mm(group))``, to the end of the bar term; the grouping need not be a column."""
+        self.take()
+        self.expect("(")
+        if self.next.kind != "name":
+            fail(self.formula, self.next.place, "Expected the name of a grouping")
+        place, name = self.next.place, self.take().text
+        if any(term.group == (name,) for term in self.random):
+            fail(self.formula, place, f"{name!r} is a grouping already")
+        self.expect(")")
+        self.expect(")")
+        return name
 
     def group_part(self, before: tuple[str, ...]) -> tuple[str, ...]:
         parts = [self.group_column(before)]
@@ -196,6 +215,8 @@ class _Parser:
         """One column of a grouping; a second time it would divide nothing further."""
         if self.next.kind == "name" and self.tokens[self.at + 1].text == "(":
             fail(self.formula, self.next.place, f"A grouping is a column, a/b or a:b; {self.next.text}(…) is not known")
+        if any(term.membership and term.group == (self.next.text,) for term in self.random):
+            fail(self.formula, self.next.place, f"{self.next.text!r} is a grouping already")
         if self.next.text in before:
             fail(self.formula, self.next.place, f"{self.next.text!r} stands twice in one grouping")
         return self.name()
@@ -301,8 +322,8 @@ def parse_formula(text: str) -> Formula:
     Parameters
     ----------
     text : str
-        Operators as in R: ``+ - * / : ^``, ``(1 + x | g)``, ``||``, ``a/b``, ``a:b``. Names with other characters
-        than letters, digits, underscores and dots stand between backticks.
+        Operators as in R: ``+ - * / : ^``, ``(1 + x | g)``, ``||``, ``a/b``, ``a:b``, ``mm(a)``. Names with
+        other characters than letters, digits, underscores and dots stand between backticks.
 
     Raises
     ------

@@ -22,6 +22,12 @@ def check_groups(design: MixedDesign) -> None:
     DataError
         If its name is one that results use themselves.
     """
+    if all(factor.membership is not None for factor in design.factors):
+        raise DesignError(
+            "Multiple membership needs another grouping beside it, such as (1 | patient_id): the sessions of one "
+            "patient "
+            "would be taken as independent."
+        )
     for at, factor in enumerate(design.factors):
         _check_name(factor)
         _check_differs(factor, design.factors[:at])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 
 from alliance_stats.design.formula import Formula, RandomTerm
 from alliance_stats.design.group_checks import check_groups
+from alliance_stats.design.membership import Members, check_members
 from alliance_stats.design.safe_names import safe_names, user_names
 from alliance_stats.design.sample import Sample, take_sample
 from alliance_stats.design.tokens import tokenize
@@ -63,7 +65,12 @@ class _Pool:
         return self._place[name]
 
 
-def model_arrays(formula: Formula, frame: pd.DataFrame, missing: str = "drop") -> ModelArrays:
+def model_arrays(
+    formula: Formula,
+    frame: pd.DataFrame,
+    missing: str = "drop",
+    membership: Mapping[str, pd.DataFrame] | None = None,
+) -> ModelArrays:
     """Build the arrays of a mixed model.
 
     Parameters
@@ -72,6 +79,8 @@ def model_arrays(formula: Formula, frame: pd.DataFrame, missing: str = "drop") -
     frame : DataFrame
         One row per observation; ids may be text or numbers.
     missing : {"drop", "raise"}
+    membership : mapping of str to DataFrame, optional
+        For each ``mm(group)`` of the formula, its ``row, level, weight``.
 
     Raises
     ------
@@ -84,7 +93,9 @@ def model_arrays(formula: Formula, frame: pd.DataFrame, missing: str = "drop") -
             f"The formula has no bar term such as (1 | patient_id): {formula.text!r}. Without one it is an ordinary "
             "regression; sessions of one patient would be taken as independent."
         )
-    sample = take_sample(frame, formula.variables, missing)
+    members = check_members(tuple(t.group[0] for t in formula.random if t.membership), membership, len(frame))
+    known = {own.column: own.known() for own in members.values()}
+    sample = take_sample(frame.assign(**known) if known else frame, (*formula.variables, *known), missing)
     if INTERCEPT in formula.predictors:
         raise DataError(f"The column {INTERCEPT!r} has the name of the intercept's own term. Rename it.")
     predictors = sample.frame.assign(**{name: _as_predictor(sample.frame[name]) for name in formula.predictors})
@@ -94,7 +105,7 @@ def model_arrays(formula: Formula, frame: pd.DataFrame, missing: str = "drop") -
     fixed = expand(formula.fixed, predictors)
     _check_predictors(fixed)
     places = tuple(pool.add(name, values) for name, values in fixed.items())
-    factors, effect_names, levels = _grouping_factors(formula.random, sample.frame, predictors, pool)
+    factors, effect_names, levels = _grouping_factors(formula.random, sample, predictors, pool, members)
     design = MixedDesign(outcome, pool.columns, places, factors)
     check_groups(design)
     return ModelArrays(design, tuple(fixed), effect_names, levels, sample)
@@ -255,7 +266,11 @@ def _check_predictors(columns: dict[str, np.ndarray]) -> None:
 
 
 def _grouping_factors(
-    terms: tuple[RandomTerm, ...], frame: pd.DataFrame, predictors: pd.DataFrame, pool: _Pool
+    terms: tuple[RandomTerm, ...],
+    sample: Sample,
+    predictors: pd.DataFrame,
+    pool: _Pool,
+    members: Mapping[str, Members],
 ) -> tuple[tuple[GroupingFactor, ...], tuple[tuple[str, ...], ...], tuple[pd.Index, ...]]:
     """One factor per grouping; several bar terms on the same grouping become blocks of it."""
     merged: dict[tuple[str, ...], list[tuple[list[str], list[int], bool]]] = {}
@@ -278,9 +293,13 @@ def _grouping_factors(
             first = sum(len(block) for block in blocks)
             own = tuple(range(first, first + len(effects)))
             blocks += [own] if correlated else [(k,) for k in own]
-        codes, labels = _levels(frame, group)
+        name, belonging = ":".join(group), None
+        if name in members:
+            codes, belonging, labels = members[name].of_rows(sample.rows)
+        else:
+            codes, labels = _levels(sample.frame, group)
         places = tuple(place for _, part, _ in parts for place in part)
-        factors.append(GroupingFactor(":".join(group), codes, len(labels), places, tuple(blocks)))
+        factors.append(GroupingFactor(name, codes, len(labels), places, tuple(blocks), belonging))
         names.append(tuple(own_names))
         levels.append(labels)
     return tuple(factors), tuple(names), tuple(levels)

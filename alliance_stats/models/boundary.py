@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from alliance_stats.names import INTERCEPT
+from alliance_stats.names import INTERCEPT, PATIENT, THERAPIST
+
+#: Words for the groupings whose meaning is known.
+_WORDS = {PATIENT: "patients", THERAPIST: "therapists"}
 
 
 def boundary_sentences(variance: pd.DataFrame, groups: Sequence[str], rank_deficient: Sequence[bool]) -> list[str]:
@@ -27,27 +30,24 @@ def boundary_sentences(variance: pd.DataFrame, groups: Sequence[str], rank_defic
         own = variance[variance["group"] == group]
         single = own[own["term2"].isna()]
         zero = list(single.loc[single["vcov"] <= 1e-10 * max(float(single["vcov"].max()), 1e-300), "term"])
+        who = _WORDS.get(group, group)
         if len(zero) == len(single) and zero == [INTERCEPT]:
+            between = _WORDS.get(group, f"levels of {group}")
             sentences.append(
-                f"The variance of {group} was estimated at zero (on the boundary): beyond the other terms of the "
-                "model, "
-                f"these data show no differences between levels of {group}. The fixed effects remain usable, and are "
-                "those "
-                "of the model without this term; with few levels a real variance can be missed."
+                f"The variance of {who} was estimated at zero (on the boundary): beyond the other terms of the model, "
+                f"these data show no differences between {between}. The fixed effects remain usable, and are those of "
+                "the model without this term; with few levels a real variance can be missed."
             )
         elif zero:
-            named = ", ".join("the intercept" if name == INTERCEPT else f"the slope of {name}" for name in zero)
+            named = " and ".join("the intercept" if name == INTERCEPT else f"the slope of {name}" for name in zero)
             sentences.append(
-                f"For {group}, the variance of {named} was estimated at zero (on the boundary). The fixed effects "
-                "remain "
+                f"For {who}, the variance of {named} was estimated at zero (on the boundary). The fixed effects remain "
                 "usable; consider leaving this random effect out."
             )
         else:
             sentences.append(
-                f"For {group}, the random effects were estimated as perfectly correlated (on the boundary): the data "
-                "do not "
-                "hold enough information for all of them. The fixed effects remain usable; try uncorrelated effects "
-                "(||) or "
-                "fewer of them."
+                f"For {who}, the random effects were estimated as perfectly correlated (on the boundary): the data do "
+                "not hold enough information for all of them. The fixed effects remain usable; try uncorrelated "
+                "effects (||) or fewer of them."
             )
     return sentences

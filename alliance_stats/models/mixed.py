@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, get_args
@@ -212,7 +212,7 @@ class MixedResult(Result):
             values += solution.beta[at] * _values(design.columns[column])
         for factor, effects in zip(design.factors, solution.effects, strict=True):
             for k, column in enumerate(factor.effects):
-                values += effects.estimate[factor.codes, k] * _values(design.columns[column])
+                values += factor.at_rows(effects.estimate[:, k]) * _values(design.columns[column])
         return pd.Series(values, index=pd.Index(self.arrays.sample.rows, name="row"), name="fitted")
 
     # ---- state -------------------------------------------------------------------------------------------------
@@ -300,6 +300,7 @@ def mixed(
     method: Method = "REML",
     *,
     df: DfMethod = "satterthwaite",
+    membership: Mapping[str, pd.DataFrame] | None = None,
     missing: Literal["drop", "raise"] = "drop",
 ) -> MixedResult:
     """Fit a linear mixed model with any number of nested or crossed groupings.
@@ -316,6 +317,9 @@ def mixed(
     df : {"satterthwaite", "kenward-roger", "normal"}
         Degrees of freedom of the fixed effects: Satterthwaite's; Kenward and Roger's, with their adjusted standard
         errors (REML only; best with few therapists); or infinite.
+    membership : mapping of str to DataFrame, optional
+        For each ``(… | mm(group))`` of the formula, a frame ``row, level, weight`` (``row`` is the position from 0):
+        the levels that each row belongs to. :func:`alliance_stats.membership` makes it by a rule.
     missing : {"drop", "raise"}
         Rows with a missing value in any column of the formula are left out and counted, or refused.
 
@@ -345,7 +349,7 @@ def mixed(
     if method not in ("REML", "ML"):
         raise DataError(f"method is 'REML' or 'ML', not {method!r}.")
     parsed = parse_formula(formula)
-    arrays = model_arrays(parsed, frame_of(data), missing)
+    arrays = model_arrays(parsed, frame_of(data), missing, membership)
     solution = fit_mixed(arrays.design, reml=method == "REML")
     if not solution.story.converged:
         warnings.warn(solution.story.message, ConvergenceWarning, stacklevel=2)

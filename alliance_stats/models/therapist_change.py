@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.data.session_table import SessionTable, frame_of, require_columns, rewrap
-from alliance_stats.design.courses import TIME, Columns, numeric_score, quoted, with_time
+from alliance_stats.design.courses import TIME, Columns, numeric_score, quoted, require_courses, with_time
 from alliance_stats.design.episodes import change_summary, therapist_episodes
 from alliance_stats.errors import DataError, DesignError, count, did_you_mean
 from alliance_stats.models.distributions import t_quantile
@@ -153,6 +153,7 @@ def therapist_change(
             "Use growth() for the course of the score."
         )
     y, p, t = quoted(score, patient, therapist)
+    require_courses(frame, score, patient)
     scored = frame.dropna(subset=[score])
     if not (scored[AFTER_CHANGE] == 1).any():
         raise DesignError(

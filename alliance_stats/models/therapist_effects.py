@@ -180,7 +180,7 @@ def therapist_effects(
     extra, reason = therapist_term(frame, columns, score)
     if not extra:
         raise DesignError(reason)
-    require_courses(frame, score, patient)
+    require_courses(frame, score, patient, slopes=random_time)
     y, p = quoted(score, patient)
     baseline = ""
     if intake:

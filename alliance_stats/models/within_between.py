@@ -123,6 +123,9 @@ _CHOICES = (
     ("adjusted, own slope per patient", True, True),
 )
 
+#: Below this many patients a remark says how little the effect between them rests on.
+_FEW_PATIENTS = 20
+
 
 def within_between(
     data: SessionTable | pd.DataFrame,
@@ -164,8 +167,8 @@ def within_between(
     Raises
     ------
     DesignError
-        If outcome and predictor are one column, no patient has two sessions with different predictor values (no within
-        effect), or all patients have the same mean (no between effect).
+        If outcome and predictor are one column, there are fewer than three patients, no patient has two sessions with
+        different predictor values (no within effect), or all patients have the same mean (no between effect).
 
     References
     ----------
@@ -190,24 +193,33 @@ def within_between(
         "present.",
         *([reason] if reason else []),
     ]
+    n_patients = frame[patient].nunique()
+    if n_patients < _FEW_PATIENTS:
+        remarks.append(
+            f"The effect between patients rests on the means of {n_patients} patients; read it with its interval."
+        )
     return WithinBetweenResult(fit.with_sample(sample), columns, frame, tuple(remarks), outcome, predictor, bool(time))
 
 
 def _centred(frame: pd.DataFrame, predictor: str, patient: str) -> pd.DataFrame:
     """Centre the predictor within the analysis sample, and refuse what has no within or no between part."""
     scores = frame[predictor].to_numpy(float)
+    n_patients = frame[patient].nunique()
+    if n_patients < 3:
+        raise DesignError(
+            f"{count(n_patients, 'patient')}: a line between patients needs three of them at least, or nothing is left "
+            "to say how sure it is. Bring more patients."
+        )
     inside, across = split_within_between(scores, pd.factorize(frame[patient])[0])
     spread = np.abs(scores).max()
     if np.abs(inside).max() <= 1e-12 * spread:
         raise DesignError(
-            f"{predictor!r} does not vary within any of {count(frame[patient].nunique(), 'patient')}, so there is no "
-            "within-patient "
-            "effect to estimate. Use one row per patient and an ordinary regression for the effect between patients."
+            f"{predictor!r} does not vary within any of {n_patients} patients, so there is no within-patient effect to "
+            "estimate. Use one row per patient and an ordinary regression for the effect between patients."
         )
     if np.ptp(across) <= 1e-12 * spread:
         raise DesignError(
-            f"All {frame[patient].nunique()} patients have the same mean of {predictor!r} (is it centred already?), "
-            "so there is "
+            f"All {n_patients} patients have the same mean of {predictor!r} (is it centred already?), so there is "
             "no between-patient effect to estimate. Pass the uncentred score."
         )
     return frame.assign(**{within(predictor): inside, between(predictor): across})

@@ -100,9 +100,10 @@ def _median_range(values: pd.Series) -> str:
 def _people(frame: pd.DataFrame, scores: tuple[str, ...]) -> Sentences:
     therapists = f" with {count(frame[THERAPIST].nunique(), 'therapist')}" if _names_therapists(frame) else ""
     lengths = _lengths_of(frame, scores)
+    sessions, patients = count(len(frame), "session"), count(frame[PATIENT].nunique(), "patient")
     return Sentences.plain(
-        f"The data hold {count(len(frame), 'session')} of {count(frame[PATIENT].nunique(), 'patient')}{therapists}; patients "
-        f"had {lengths.median():g} scored sessions in the median (range {lengths.min()} to {lengths.max()})."
+        f"The data hold {sessions} of {patients}{therapists}; the number of scored sessions per patient was "
+        f"{lengths.median():g} in the median (range {lengths.min()} to {lengths.max()})."
     )
 
 

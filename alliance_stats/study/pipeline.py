@@ -15,7 +15,7 @@ import pandas as pd
 from alliance_stats import __version__
 from alliance_stats.data.pseudonyms import with_pseudonyms
 from alliance_stats.data.session_table import SessionTable, Source, frame_of, require_columns
-from alliance_stats.errors import DataError
+from alliance_stats.errors import DataError, count
 from alliance_stats.names import ALLIANCE, OUTCOME, PATIENT, SESSION, THERAPIST
 from alliance_stats.report.document import Document, render_html
 from alliance_stats.report.figures.canvas import save
@@ -130,7 +130,7 @@ def study_report(
     answers = list(_asked(_questions(shown, alliance, outcome, scores), progress))
     document = Document(
         title=title or f"Alliance and outcome: {table.source.name}",
-        subtitle=f"{len(table)} sessions of {table.frame[PATIENT].nunique()} patients, from {table.source.name}",
+        subtitle=_size(table),
         sections=tuple(answer.section for answer in answers),
         warnings=(*_assumptions(assumed), *_missing_scores(alliance, outcome, scores)),
         provenance=_provenance(table),
@@ -142,6 +142,11 @@ def study_report(
     with replaced(Path(out), overwrite) as folder:
         _write(folder, document, results)
     return StudyReport(Path(out), document, results, converged)
+
+
+def _size(table: SessionTable) -> str:
+    patients = count(table.frame[PATIENT].nunique(), "patient")
+    return f"{count(len(table), 'session')} of {patients}, from {table.source.name}"
 
 
 def _as_table(sessions: SessionTable | pd.DataFrame) -> SessionTable:

@@ -9,12 +9,13 @@ from dataclasses import replace
 import pandas as pd
 
 from alliance_stats.data.session_table import SessionTable
-from alliance_stats.errors import ConvergenceWarning, DataError
+from alliance_stats.errors import ConvergenceWarning, DataError, DesignError
 from alliance_stats.models.growth import growth
 from alliance_stats.models.question import QuestionResult
 from alliance_stats.models.therapist_change import therapist_change
 from alliance_stats.models.therapist_effects import therapist_effects
 from alliance_stats.models.within_between import within_between
+from alliance_stats.names import PATIENT, RESIDUAL, THERAPIST
 from alliance_stats.report.document import Section
 from alliance_stats.report.figures.canvas import Drawn
 from alliance_stats.report.sentences import Sentences
@@ -74,14 +75,15 @@ def differences_between_therapists(sessions: SessionTable, score: str) -> Answer
     """How much therapists differ."""
 
     def ask() -> tuple[QuestionResult, Drawn, list[ResultTable], dict[str, object]]:
-        result = therapist_effects(sessions, score)
+        try:
+            result = therapist_effects(sessions, score)
+        except DesignError:  # two sessions per patient hold no slope of each patient's own
+            result = therapist_effects(sessions, score, random_time=False)
         numbers = {"effects": plain(result.effects()), "shares": plain(result.shares()), "test": result.test}
         return result, result.plot(), [_shares_table(result.shares())], numbers
 
-    title = "Differences Between Therapists"
-    return _answer(
-        "therapists", "Differences between therapists", title, f"How much do therapists differ in {score}?", ask
-    )
+    question = f"How much do therapists differ in {sessions.codebook.get(score).title}?"
+    return _answer("therapists", "Differences between therapists", "Differences Between Therapists", question, ask)
 
 
 def _answer(
@@ -113,7 +115,20 @@ def _answer(
             Section(key, heading, question, sentence, warnings=(str(refusal),)), {"not_estimated": str(refusal)}
         )
     unconverged = _unconverged(result, caught)
-    return Answer(replace(section, warnings=unconverged), everything, not unconverged)
+    said = (*unconverged, *_without_therapist(result))
+    return Answer(replace(section, warnings=said), everything, not unconverged)
+
+
+def _without_therapist(result: QuestionResult) -> tuple[str, ...]:
+    """Warn where a large share of the sessions is left out for nothing but an unknown therapist."""
+    dropped, used = result.dropped, int(result.glance()["n_obs"].iloc[0])
+    n = int(dropped.loc[dropped["variable"] == THERAPIST, "n_only_this"].sum())
+    if n <= 0.05 * (n + used):
+        return ()
+    return (
+        f"{n} of {n + used} sessions are left out of this section only because their therapist is not known. Add the "
+        "therapists, or leave the column of therapists out.",
+    )
 
 
 def _unconverged(result: QuestionResult, caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
@@ -148,6 +163,8 @@ def _shapes_table(shapes: pd.DataFrame) -> ResultTable:
 
 
 def _sensitivity_table(frame: pd.DataFrame, labels: Mapping[str, str]) -> ResultTable:
+    # Under one degree of freedom a t interval runs to 10^15: it says nothing, and would blow up the column.
+    frame = frame.assign(**{end: frame[end].where(frame["df"] >= 1) for end in ("ci_low", "ci_high")})
     return ResultTable(
         frame.drop(columns=["used", "df", "statistic", "problem"]).assign(term=frame["term"].map(labels)),
         "The Same Effects Under Other Choices About Time in Therapy",
@@ -156,9 +173,12 @@ def _sensitivity_table(frame: pd.DataFrame, labels: Mapping[str, str]) -> Result
     )
 
 
+_LEVELS = {PATIENT: "Patients", THERAPIST: "Therapists", RESIDUAL: "Residual (sessions)"}
+
+
 def _shares_table(frame: pd.DataFrame) -> ResultTable:
     return ResultTable(
-        frame,
+        frame.assign(level=frame["level"].replace(_LEVELS)),
         "Shares of the Variance at Session 1",
         formats={"variance": "number:3", "share": "bounded:3"},
         headings={"level": "Level", "variance": "Variance", "share": "Share"},

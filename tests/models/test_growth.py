@@ -71,7 +71,9 @@ def test_the_curve_is_intercept_plus_slope_times_sessions_since_the_first(linear
     curve = linear.curve(np.array([1, 4, 8]))
     assert_allclose(curve["estimate"], [intercept, intercept + 3 * slope, intercept + 7 * slope], rtol=1e-12)
     # at session 1 the curve is the intercept, with its interval
-    assert_allclose(curve.loc[0, ["ci_low", "ci_high"]].astype(float), linear.table().loc[0, ["ci_low", "ci_high"]].astype(float))
+    assert_allclose(
+        curve.loc[0, ["ci_low", "ci_high"]].astype(float), linear.table().loc[0, ["ci_low", "ci_high"]].astype(float)
+    )
 
 
 def test_the_band_of_the_curve_comes_from_the_covariance_of_both_coefficients(linear):
@@ -101,7 +103,9 @@ def test_shapes_are_fitted_by_maximum_likelihood_and_stand_best_first(linear, se
     assert shapes["aic"].is_monotonic_increasing
     assert set(shapes["shape"]) == {"linear", "quadratic", "log"}
     assert shapes.set_index("shape")["chosen"].to_dict() == {"linear": True, "quadratic": False, "log": False}
-    plain = with_formula(sessions, "alliance ~ time + (1 + time | patient_id) + (1 | therapist_id)", "ML").glance().iloc[0]
+    plain = (
+        with_formula(sessions, "alliance ~ time + (1 + time | patient_id) + (1 | therapist_id)", "ML").glance().iloc[0]
+    )
     own = shapes.set_index("shape").loc["linear"]
     assert_allclose(own["deviance"], plain["deviance"], rtol=1e-9)
     # intercept, slope; two variances and a covariance of patients; one of therapists; residual
@@ -218,9 +222,17 @@ def test_rows_left_out_are_counted_by_the_column(sessions):
         (lambda f: f.assign(session=f["session"].astype(str)), DataError, "'session' holds text"),
         (lambda f: f[f["session"] == 1], DesignError, "None of 30 patients has 'alliance' at two sessions"),
         (lambda f: f.iloc[:0], DataError, "0 rows"),
-        (lambda f: f.rename(columns={"patient_id": "patient"}), ColumnError, "No column 'patient_id'. Did you mean 'patient'"),
+        (
+            lambda f: f.rename(columns={"patient_id": "patient"}),
+            ColumnError,
+            "No column 'patient_id'. Did you mean 'patient'",
+        ),
         (lambda f: f.rename(columns={"alliance": "aliance"}), ColumnError, "Did you mean 'aliance'"),
-        (lambda f: f.assign(alliance=f["alliance"].where(f.index != 3, np.inf)), DataError, r"1 infinite value .*row 3"),
+        (
+            lambda f: f.assign(alliance=f["alliance"].where(f.index != 3, np.inf)),
+            DataError,
+            r"1 infinite value .*row 3",
+        ),
         (lambda f: f.assign(alliance=3.0), DesignError, "'alliance' is 3 in all"),
         (list, DataError, "got list"),
     ],
@@ -247,3 +259,14 @@ def test_bad_arguments_are_refused_with_the_way_out(sessions, arguments, message
 def test_an_unknown_figure_names_the_nearest(linear):
     with pytest.raises(DataError, match="Did you mean 'trajectories'"):
         linear.plot("trajectory")
+
+
+def test_one_patient_and_two_sessions_each_are_refused_in_plain_words(sessions):
+    frame = sessions.frame
+    with pytest.raises(DesignError, match="1 patient with 'alliance': how patients differ cannot be estimated"):
+        als.growth(frame[frame["patient_id"] == frame["patient_id"].iloc[0]])
+    n = (frame["session"] < 3).sum()
+    with pytest.raises(
+        DesignError, match=f"{n} sessions of 30 patients have 'alliance': too few for a level and a slope"
+    ):
+        als.growth(frame[frame["session"] < 3])

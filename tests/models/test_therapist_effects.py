@@ -144,7 +144,9 @@ def test_a_share_near_one_keeps_its_interval_below_one(sd):
 
 
 def test_the_interval_does_not_depend_on_the_unit(sessions, plain):
-    other = als.therapist_effects(sessions.frame.assign(outcome=1e4 * sessions.frame["outcome"] + 1e6), random_time=False)
+    other = als.therapist_effects(
+        sessions.frame.assign(outcome=1e4 * sessions.frame["outcome"] + 1e6), random_time=False
+    )
     columns = ["icc_therapist", "icc_ci_low", "icc_ci_high", "lr_statistic", "lr_p_value"]
     assert_allclose(other.glance()[columns], plain.glance()[columns], rtol=1e-3, atol=1e-6)
 
@@ -205,7 +207,10 @@ def test_the_words_give_share_interval_and_test(plain):
     one = plain.glance().iloc[0]
     report = plain.report().markdown
     share = f"{one['icc_therapist']:.3f}".lstrip("0")
-    assert f"Differences between the 7 therapists accounted for {100 * one['icc_therapist']:.1f}% of the variance" in report
+    assert (
+        f"Differences between the 7 therapists accounted for {100 * one['icc_therapist']:.1f}% of the variance"
+        in report
+    )
     assert f"(*ICC* = {share}, 95% profile-likelihood CI [" in report
     assert "*p* " in report
     assert "Patients accounted for" in report

@@ -55,7 +55,9 @@ def test_both_effects_come_back_from_data_without_noise():
     sessions = als.simulate_sessions(4, 6, 8, 0.0, seed=5, **NO_OUTCOME_NOISE)
     found = effects(als.within_between(sessions, therapist=None))
     # the truth: −1.2 within, −2 between, −.2 per session
-    assert_allclose(found[["alliance_within", "alliance_between", "sessions_since_start"]], [-1.2, -2.0, -0.2], atol=1e-3)
+    assert_allclose(
+        found[["alliance_within", "alliance_between", "sessions_since_start"]], [-1.2, -2.0, -0.2], atol=1e-3
+    )
     assert_allclose(found["alliance_contextual"], -0.8, atol=1e-3)
 
 
@@ -94,7 +96,9 @@ def test_means_are_over_sessions_with_both_scores():
 def test_sensitivity_holds_each_choice_about_time_and_marks_the_one_used(sessions, result):
     rows = result.sensitivity()
     assert rows["time"].unique().tolist() == ["not adjusted", "adjusted", "adjusted, own slope per patient"]
-    assert rows.groupby("time", sort=False)["term"].apply(list).tolist() == [["alliance_within", "alliance_between"]] * 3
+    assert (
+        rows.groupby("time", sort=False)["term"].apply(list).tolist() == [["alliance_within", "alliance_between"]] * 3
+    )
     assert set(rows.loc[rows["used"], "time"]) == {"adjusted"}
     assert_allclose(rows.loc[rows["used"], "estimate"], effects(result)[["alliance_within", "alliance_between"]])
     unadjusted = als.within_between(sessions, adjust_time=False)
@@ -137,7 +141,9 @@ def test_the_words_give_the_effect_under_the_other_choices_about_time(sessions, 
 
 
 def test_labels_come_from_the_codebook():
-    codebook = Codebook((Variable("alliance", "WAI-SR *total*", "score"), Variable("outcome", "PHQ-9", "score", higher="worse")))
+    codebook = Codebook(
+        (Variable("alliance", "WAI-SR *total*", "score"), Variable("outcome", "PHQ-9", "score", higher="worse"))
+    )
     result = als.within_between(SessionTable(TOY, codebook), adjust_time=False)
     assert result.labels()["alliance_within"] == "WAI-SR *total*, within patients"
     assert result.labels()["alliance_contextual"] == "Contextual effect (between − within)"
@@ -173,6 +179,11 @@ def test_the_users_frame_is_left_alone(sessions):
     pd.testing.assert_frame_equal(frame, before)
 
 
+def never_both(frame):
+    late, early = frame["session"] > 4, frame["session"] < 4
+    return frame.assign(alliance=frame["alliance"].where(late), outcome=frame["outcome"].where(early))
+
+
 def own_mean(frame):
     return frame.groupby("patient_id")["alliance"].transform("mean")
 
@@ -186,8 +197,7 @@ def own_mean(frame):
         (lambda f: f.assign(outcome=np.nan), DataError, r"'outcome' is missing in all"),
         (lambda f: f.assign(alliance=f["alliance"].astype(str)), DataError, "'alliance' holds text"),
         (lambda f: f.assign(session=f["session"].astype(str)), DataError, "'session' holds text"),
-        (lambda f: f.assign(alliance=f["alliance"].where(f["session"] > 4), outcome=f["outcome"].where(f["session"] < 4)),
-         DataError, "No complete row"),
+        (never_both, DataError, "No complete row"),
         (lambda f: f.drop(columns="session"), DataError, "No column 'session'"),
     ],
 )  # fmt: skip
@@ -204,3 +214,18 @@ def test_outcome_and_predictor_must_be_two_columns(sessions):
 def test_the_session_number_as_predictor_is_refused_by_name(sessions):
     with pytest.raises(DesignError, match="sessions_since_start"):
         als.within_between(sessions, "outcome", "session")
+
+
+def test_a_line_between_two_patients_is_refused(sessions):
+    # Two means always lie on a line: its error cannot be estimated, and the patients' variance has no maximum.
+    frame = sessions.frame
+    two = frame[frame["patient_id"].isin(frame["patient_id"].value_counts().index[:2])]
+    with pytest.raises(DesignError, match="2 patients: a line between patients needs three"):
+        als.within_between(two)
+
+
+def test_few_patients_are_remarked(sessions):
+    frame = sessions.frame
+    few = frame[frame["patient_id"].isin(frame["patient_id"].value_counts().index[:6])]
+    assert any("rests on the means of 6 patients" in remark for remark in als.within_between(few).remarks)
+    assert not any("rests on the means" in remark for remark in als.within_between(frame).remarks)

@@ -127,7 +127,9 @@ def test_numbers_have_version_hash_and_every_table(report, sessions):
     stored = pd.DataFrame(results["sections"]["growth"]["table"])
     pd.testing.assert_frame_equal(stored, growth.table(), rtol=1e-12)  # full precision
     for key in ORDER[1:]:
-        assert {"formula", "table", "glance", "variance", "dropped", "optimizer", "sentences"} <= set(results["sections"][key])
+        assert {"formula", "table", "glance", "variance", "dropped", "optimizer", "sentences"} <= set(
+            results["sections"][key]
+        )
     assert {"shapes", "curve"} <= set(results["sections"]["growth"])
     assert "sensitivity" in results["sections"]["within-between"]
     assert {"aligned", "curve"} <= set(results["sections"]["change"])
@@ -206,7 +208,15 @@ UNANSWERED = {
     ),
     "one patient": (
         lambda f: f[f["patient_id"] == f["patient_id"].iloc[0]],
-        {"growth": "", "within-between": "", "therapists": "1 therapist in the rows used"},
+        {
+            "growth": "1 patient with 'alliance'",
+            "within-between": "1 patient: a line between patients needs three",
+            "therapists": "1 therapist in the rows used",
+        },
+    ),
+    "two sessions each": (
+        lambda f: f[f["session"] < 3].assign(therapist_id=f.groupby("patient_id")["therapist_id"].transform("first")),
+        {"growth": "too few for a level and a slope of each patient's own"},
     ),
     "alliance only before changes": (
         lambda f: f.assign(alliance=f["alliance"].where(als.therapist_episodes(f)["after_change"] == 0)),
@@ -233,12 +243,18 @@ def test_a_question_that_the_data_cannot_answer_says_so_and_the_others_stand(ses
 
 def test_rows_left_out_while_reading_are_counted(tmp_path, quick):
     lines = ["patient_id,session,alliance,outcome"]
-    lines += [f"p{p},{s},{3 + (p * s) % 4 / 4},{10 - s + p % 3 + (p * s) % 5 / 7}" for p in range(8) for s in range(1, 6)]
+    lines += [
+        f"p{p},{s},{3 + (p * s) % 4 / 4},{10 - s + p % 3 + (p * s) % 5 / 7}" for p in range(8) for s in range(1, 6)
+    ]
     lines += ["p1,2.5,3,9", "p2,x,3,8"]
     path = tmp_path / "clinic.csv"
     path.write_text("\n".join(lines))
     table = als.read_sessions(
-        path, patient="patient_id", session="session", scores={"alliance": "alliance", "outcome": "outcome"}, on_faults="leave_out"
+        path,
+        patient="patient_id",
+        session="session",
+        scores={"alliance": "alliance", "outcome": "outcome"},
+        on_faults="leave_out",
     )
     report = als.study_report(table, tmp_path / "r")
     assert "2 of 42 rows of the file were left out" in text_of(report.page)
@@ -252,7 +268,9 @@ def never_converges(fit, only=lambda design: True):
         solution = fit(design, reml)
         if not only(design):
             return solution
-        return replace(solution, story=replace(solution.story, converged=False, message="Stopped short of the optimum."))
+        return replace(
+            solution, story=replace(solution.story, converged=False, message="Stopped short of the optimum.")
+        )
 
     return fit_mixed
 
@@ -356,7 +374,11 @@ def test_cells_that_a_spreadsheet_would_run_are_defused(sessions, tmp_path, quic
         for row in csv.reader(path.open(encoding="utf-8", newline=""))
         for cell in row
     ]
-    risky = [cell for cell in cells if re.match(r"[=+@\t-]", cell) and not re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?|-?inf", cell)]
+    risky = [
+        cell
+        for cell in cells
+        if re.match(r"[=+@\t-]", cell) and not re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?|-?inf", cell)
+    ]
     assert risky == []
     assert any("'=1+1" in cell for cell in cells)
 
@@ -387,7 +409,11 @@ def test_a_crash_while_writing_leaves_the_old_report(sessions, tmp_path, quick, 
     [
         (lambda f: f.drop(columns="patient_id"), ColumnError, "No column 'patient_id'"),
         (lambda f: f.drop(columns="session"), ColumnError, "No column 'session'"),
-        (lambda f: f.rename(columns={"alliance": "aliance", "outcome": "outcom"}), ColumnError, "Did you mean 'aliance'"),
+        (
+            lambda f: f.rename(columns={"alliance": "aliance", "outcome": "outcom"}),
+            ColumnError,
+            "Did you mean 'aliance'",
+        ),
         (lambda f: f.iloc[:0], DataError, "0 rows"),
         (lambda f: pd.concat([f, f.iloc[:3]]), DataError, "3 rows repeat a patient and session"),
         (list, DataError, "got list"),
@@ -404,3 +430,26 @@ def test_the_users_frame_is_left_alone(sessions, tmp_path, quick):
     before = frame.copy(deep=True)
     als.study_report(frame, tmp_path / "r")
     pd.testing.assert_frame_equal(frame, before)
+
+
+def test_shares_and_boundary_speak_of_patients_and_therapists(sessions, tmp_path, quick):
+    frame = frame_of(sessions)
+    own = frame["outcome"] - frame.groupby("patient_id")["outcome"].transform("mean")
+    report = als.study_report(
+        frame.assign(outcome=own + 2.0 * (frame.groupby("patient_id").ngroup() % 5)), tmp_path / "r"
+    )
+    text = text_of(report.page)
+    assert "The variance of therapists was estimated at zero (on the boundary)" in text
+    assert "no differences between therapists." in text
+    shares = pd.read_csv(report.folder / "tables" / "therapists-2.csv")
+    assert shares["level"].tolist() == ["Patients", "Therapists", "Residual (sessions)"]
+
+
+def test_sessions_lost_to_an_unknown_therapist_are_a_warning(sessions, tmp_path, quick):
+    frame = frame_of(sessions)
+    known = frame["session"] > 3
+    report = als.study_report(frame.assign(therapist_id=frame["therapist_id"].where(known)), tmp_path / "r")
+    n = int((~known).sum())
+    growth = report.document.sections[1]
+    assert growth.warnings[0].startswith(f"{n} of {len(frame)} sessions are left out of this section only because")
+    assert report.converged

@@ -64,7 +64,9 @@ def test_ids_of_other_types_work_too(kind):
 
 
 def test_what_was_found_while_reading_names_nobody():
-    faults = faults_frame([Fault("same patient and session again", "sess", 1, "line 3 (patient 'Anna')", "kept", "Look.")])
+    faults = faults_frame(
+        [Fault("same patient and session again", "sess", 1, "line 3 (patient 'Anna')", "kept", "Look.")]
+    )
     table = SessionTable(FRAME, faults=faults)
     shown = with_pseudonyms(table)
     assert "Anna" not in shown.faults.to_string()

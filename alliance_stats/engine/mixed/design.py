@@ -76,6 +76,14 @@ class GroupingFactor:
         """Number of random effects per level."""
         return len(self.effects)
 
+    def at_rows(self, values: Floats) -> Floats:
+        """Take one value per level to the rows: that of the row's level, or the weighted sum over its levels."""
+        if self.membership is None:
+            return values[self.codes]
+        weighted = self.membership.weight * values[self.membership.level]
+        summed: Floats = np.bincount(self.membership.pattern, weighted).astype(float, copy=False)
+        return summed[self.codes]
+
 
 @dataclass(frozen=True)
 class MixedDesign:
