@@ -22,6 +22,7 @@ _HOMES = {
     "therapist_episodes": "alliance_stats.design.episodes",
     "membership": "alliance_stats.design.membership",
     "mixed": "alliance_stats.models.mixed",
+    "anova": "alliance_stats.models.comparison",
     "growth": "alliance_stats.models.growth",
     "within_between": "alliance_stats.models.within_between",
     "therapist_change": "alliance_stats.models.therapist_change",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from alliance_stats.design.formula import Formula, RandomTerm
+from alliance_stats.design.functions import formula_functions
 from alliance_stats.design.group_checks import check_groups
 from alliance_stats.design.membership import Members, check_members
+from alliance_stats.design.recipes import Recipe
 from alliance_stats.design.safe_names import safe_names, user_names
 from alliance_stats.design.sample import Sample, take_sample
 from alliance_stats.design.tokens import tokenize
@@ -37,6 +39,8 @@ class ModelArrays:
         Labels of the levels of each factor.
     sample : Sample
         Rows used and left out.
+    recipes : mapping of str to Recipe
+        For each expression of the formula's right side, how to compute it for new rows.
     """
 
     design: MixedDesign
@@ -44,6 +48,7 @@ class ModelArrays:
     effect_names: tuple[tuple[str, ...], ...]
     levels: tuple[pd.Index, ...]
     sample: Sample
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
 
     @property
     def group_names(self) -> tuple[str, ...]:
@@ -102,13 +107,14 @@ def model_arrays(
     outcome = _outcome(formula, predictors)
     _check_categories(predictors[list(formula.predictors)])
     pool = _Pool()
-    fixed = expand(formula.fixed, predictors)
+    recipes: dict[str, Recipe] = {}
+    fixed = expand(formula.fixed, predictors, recipes)
     _check_predictors(fixed)
     places = tuple(pool.add(name, values) for name, values in fixed.items())
-    factors, effect_names, levels = _grouping_factors(formula.random, sample, predictors, pool, members)
+    factors, effect_names, levels = _grouping_factors(formula.random, sample, predictors, pool, members, recipes)
     design = MixedDesign(outcome, pool.columns, places, factors)
     check_groups(design)
-    return ModelArrays(design, tuple(fixed), effect_names, levels, sample)
+    return ModelArrays(design, tuple(fixed), effect_names, levels, sample, recipes)
 
 
 def _as_predictor(column: pd.Series) -> pd.Series:
@@ -133,25 +139,29 @@ def _numbers_in_objects(column: pd.Series) -> pd.Series:
     return column.astype(float) if pd.api.types.infer_dtype(column) in numeric else column
 
 
-def expand(expression: str, frame: pd.DataFrame) -> dict[str, np.ndarray]:
+def expand(expression: str, frame: pd.DataFrame, recipes: dict[str, Recipe] | None = None) -> dict[str, np.ndarray]:
     """Evaluate the right side of a formula: column name → values, the intercept as ``(Intercept)``.
+
+    ``recipes``, if given, gains the recipe for computing the expression for other rows.
 
     Raises
     ------
     DataError
         If a function cannot be applied, or gives values that are not finite.
     """
-    tokens = tokenize(expression)
-    if len(tokens) == 2 and tokens[0].kind == "name":
-        plain = frame[tokens[0].text]
-        if plain.dtype.kind == "f":
-            return {INTERCEPT: np.ones(len(frame)), str(plain.name): plain.to_numpy()}
+    plain = _plain_sum(expression, frame)
+    if plain is not None:
+        intercept, named = plain
+        if recipes is not None:
+            recipes[expression] = Recipe(expression, {name: name for name in named}, {}, intercept=intercept)
+        ones = {INTERCEPT: np.ones(len(frame))} if intercept else {}
+        return ones | {name: frame[name].to_numpy() for name in named}
     from formulaic import model_matrix
 
     safe, names = safe_names(expression)
     renamed = frame[list(names.values())].set_axis(list(names), axis=1)
     try:
-        matrix = model_matrix(safe, renamed, na_action="ignore", context=_functions())
+        matrix = model_matrix(safe, renamed, na_action="ignore", context=formula_functions())
     except Exception as error:
         if isinstance(error.__cause__, AllianceStatsError):
             raise error.__cause__ from None
@@ -169,37 +179,29 @@ def expand(expression: str, frame: pd.DataFrame) -> dict[str, np.ndarray]:
                 f"{name!r} is not finite in {bad.sum()} of {bad.size} rows (first at row {frame.index[bad.argmax()]}). "
                 "Check the values that the function is applied to."
             )
+    if recipes is not None:
+        used = {name: frame[name].dtype for name in names.values()}
+        categories = {name: dtype for name, dtype in used.items() if isinstance(dtype, pd.CategoricalDtype)}
+        recipes[expression] = Recipe(expression, names, categories, matrix.model_spec)
     return columns
 
 
-def _functions() -> dict[str, object]:
-    return {
-        "log": np.log,
-        "log10": np.log10,
-        "log2": np.log2,
-        "exp": np.exp,
-        "sqrt": np.sqrt,
-        "abs": np.abs,
-        "I": _same,
-        "C": _as_category,
-    }
+def _plain_sum(expression: str, frame: pd.DataFrame) -> tuple[bool, list[str]] | None:
+    """Intercept and columns of a sum of numeric columns (``1 + session``); None for anything else.
 
-
-def _same(values: pd.Series) -> pd.Series:
-    return values
-
-
-def _as_category(values: pd.Series, *arguments: object, **options: object) -> object:
-    """``C(…)``: numbers that are whole keep their plain names (``[T.2]``, not ``[T.2.0]``)."""
-    from formulaic.transforms import C
-
-    if (values == values.iloc[0]).all():
-        raise DesignError(
-            f"1 predictor is constant: C(…) of {values.iloc[0]!r} in all {len(values)} rows. Leave it out."
-        )
-    if values.dtype.kind == "f" and (values == np.trunc(values)).all():
-        values = values.astype(np.int64)
-    return C(values, *arguments, **options)
+    Most formulas are no more than that, and need no library to evaluate them.
+    """
+    tokens = tokenize(expression)[:-1]
+    terms, signs = tokens[::2], tokens[1::2]
+    if len(tokens) % 2 == 0 or any(sign.text != "+" for sign in signs):
+        return None
+    numbers = [term.text for term in terms if term.kind == "number"]
+    names = list(dict.fromkeys(term.text for term in terms if term.kind == "name"))
+    if len(numbers) + sum(term.kind == "name" for term in terms) < len(terms):
+        return None
+    if numbers not in ([], ["0"], ["1"]) or any(frame[name].dtype.kind != "f" for name in names):
+        return None
+    return numbers != ["0"], names
 
 
 def _check_categories(predictors: pd.DataFrame) -> None:
@@ -271,11 +273,12 @@ def _grouping_factors(
     predictors: pd.DataFrame,
     pool: _Pool,
     members: Mapping[str, Members],
+    recipes: dict[str, Recipe],
 ) -> tuple[tuple[GroupingFactor, ...], tuple[tuple[str, ...], ...], tuple[pd.Index, ...]]:
     """One factor per grouping; several bar terms on the same grouping become blocks of it."""
     merged: dict[tuple[str, ...], list[tuple[list[str], list[int], bool]]] = {}
     for term in terms:
-        columns = expand(term.effects, predictors)
+        columns = expand(term.effects, predictors, recipes)
         if not columns:
             raise FormulaError(f"The bar term ({term.effects} | {term.group_name}) holds no effect.")
         _check_predictors(columns)

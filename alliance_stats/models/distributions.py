@@ -28,3 +28,12 @@ def chi2_p_value(statistic: float, df: int) -> float:
     from scipy.special import chdtrc
 
     return float(chdtrc(df, max(statistic, 0.0)))
+
+
+def f_p_value(statistic: float, df_num: int, df_den: float) -> float:
+    """Upper tail of the F distribution; χ² where ``df_den`` is infinite."""
+    from scipy.special import fdtrc
+
+    if np.isinf(df_den):
+        return chi2_p_value(df_num * statistic, df_num)
+    return float(fdtrc(df_num, df_den, max(statistic, 0.0)))

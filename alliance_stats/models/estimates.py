@@ -28,10 +28,15 @@ def estimates_table(
         In units of the outcome per unit of the term; infinite ``df`` means normal.
     level : float
         Confidence level.
+
+    Notes
+    -----
+    Where ``df`` is below 1, ``ci_low`` and ``ci_high`` are missing: a t interval then runs to thousands of standard
+    errors and beyond (to 10^150 of them at 0.005 degrees of freedom), which says only that there is none.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = estimate / std_error
-    half = t_quantile(0.5 + level / 2, df) * std_error
+    half = np.where(df < 1, np.nan, t_quantile(0.5 + level / 2, df) * std_error)
     columns = (
         list(terms),
         estimate,

@@ -26,6 +26,8 @@ from alliance_stats.names import RANDOM_COLUMNS, RESIDUAL, VARIANCE_COLUMNS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from alliance_stats.models.explained import IccDefinition, R2Definition
+    from alliance_stats.models.predictions import Interval, ResidualKind, Unknown
     from alliance_stats.report.sentences import Sentences
 
 Method = Literal["REML", "ML"]
@@ -108,6 +110,33 @@ class MixedResult(Result):
     def contrast(self, weights: dict[str, float], label: str = "contrast", level: float = 0.95) -> pd.DataFrame:
         """Estimate one weighted sum of fixed effects, e.g. ``{"alliance_between": 1, "alliance_within": -1}``."""
         return self.combine(pd.DataFrame([weights]), [label], level)
+
+    def test(self, terms: str | Sequence[str] | pd.DataFrame) -> pd.DataFrame:
+        """Test several fixed effects together: a joint F test of the hypothesis that all of them are zero.
+
+        Parameters
+        ----------
+        terms : str, sequence of str, or DataFrame
+            Names as in :meth:`table`; terms of the formula, which stand for all their coefficients (``"phase"`` for
+            ``phase[T.middle]`` and ``phase[T.late]``; an interaction is a term of its own, ``"alliance:phase"``); a
+            variable inside a function (``"session"`` for ``poly(session, 2)``). Or weighted sums, as for
+            :meth:`combine`. Rows that follow from others count once.
+
+        Returns
+        -------
+        DataFrame
+            One row: ``test, statistic, df_num, df_den, p_value``. The denominator degrees of freedom follow the fit's
+            ``df_method``: Fai and Cornelius' combination of Satterthwaite's, as in lmerTest (it depends a little on
+            the units of the predictors); Kenward and Roger's, with their scaled F; or infinite.
+
+        Raises
+        ------
+        DataError
+            If the model has no such term; the nearest is named.
+        """
+        from alliance_stats.models.joint_tests import joint_test
+
+        return joint_test(self, terms)
 
     def with_sample(self, sample: Sample) -> MixedResult:
         """Return the result with another account of the rows left out: that of a step before the model."""
@@ -214,6 +243,136 @@ class MixedResult(Result):
             for k, column in enumerate(factor.effects):
                 values += factor.at_rows(effects.estimate[:, k]) * _values(design.columns[column])
         return pd.Series(values, index=pd.Index(self.arrays.sample.rows, name="row"), name="fitted")
+
+    def predict(
+        self,
+        new: SessionTable | pd.DataFrame | None = None,
+        *,
+        level: str | Sequence[str] = "population",
+        interval: Interval | None = None,
+        confidence: float = 0.95,
+        unknown: Unknown = "population",
+    ) -> pd.DataFrame:
+        """Predict rows of the fit, or new ones, in units of the formula's left side.
+
+        Parameters
+        ----------
+        new : SessionTable or DataFrame, optional
+            The formula's predictors, and the columns of the groupings in ``level``; by default the rows used. ``poly``,
+            splines, ``scale`` and categories are computed as in the fit.
+        level : "population", "all", or name(s) of groupings
+            Fixed effects only; or with the predicted effects of these known patients, therapists, …
+        interval : {"confidence", "prediction"}, optional
+            For the mean at that level; or for one new outcome, which adds the residual and the variance of every
+            random effect that is not known. With ``mm(…)``, new rows count as belonging to one level.
+        confidence : float
+            Level of the intervals.
+        unknown : {"population", "raise"}
+            Rows whose level the fit did not have, or whose id is missing, are predicted without that level's effect
+            (the population mean), or refused.
+
+        Returns
+        -------
+        DataFrame
+            ``row, estimate``; with an interval also ``std_error, df, ci_low, ci_high``. The standard error is that of
+            the prediction (for one outcome, the residual is part of it). Degrees of freedom are those of ``df=`` at
+            the population's mean; elsewhere Satterthwaite's of the whole variance, also under ``"kenward-roger"``,
+            which is defined for fixed effects only. With known levels also ``unknown_levels``, the groupings in which
+            the row's level was not in the fit; ``attrs["unknown_levels"]`` counts them.
+
+        Raises
+        ------
+        ColumnError, DataError
+            If a column is not there, a predictor is missing or infinite, or a category was not in the fit.
+        """
+        from alliance_stats.models.predictions import predict
+
+        return predict(self, new, level, interval, confidence, unknown)
+
+    def residuals(self, kind: ResidualKind = "conditional") -> pd.Series:
+        """Return what the model leaves over, indexed by the rows' position in the data.
+
+        Parameters
+        ----------
+        kind : {"conditional", "marginal", "standardised"}
+            Outcome less fitted values (outcome units); outcome less fixed part; or conditional residuals divided by the
+            residual standard deviation.
+        """
+        from alliance_stats.models.predictions import residuals
+
+        return residuals(self, kind)
+
+    def simulate(self, n: int = 1, seed: int | None = None) -> pd.DataFrame:
+        """Draw outcomes of the rows used from the fitted model, with new random effects and new residuals.
+
+        Parameters
+        ----------
+        n : int
+            How many times.
+        seed : int, optional
+            The same seed gives the same outcomes.
+
+        Returns
+        -------
+        DataFrame
+            ``simulation_1`` to ``simulation_<n>``, indexed by the rows' position in the data.
+        """
+        from alliance_stats.models.predictions import simulate
+
+        return simulate(self, n, seed)
+
+    def icc(self, definition: IccDefinition = "intercept") -> pd.DataFrame:
+        """Share of the outcome's variance that lies between the levels of each grouping.
+
+        Parameters
+        ----------
+        definition : {"intercept", "adjusted", "unadjusted"}
+            "intercept": the variance of the intercepts, that is where all predictors with random slopes are 0, of the
+            sum of these variances and the residual's. "adjusted": with random slopes, the variance averaged over the
+            rows; without slopes the same as "intercept". "unadjusted": the same, the variance that the fixed effects
+            explain counted in the total.
+
+        Returns
+        -------
+        DataFrame
+            ``group, icc, definition``, one row per grouping. Shares of nested groupings add up: two sessions of one
+            patient have in common what their patient and their therapist share.
+
+        References
+        ----------
+        Nakagawa, Johnson & Schielzeth (2017), Journal of the Royal Society Interface, 14, 20170213.
+        """
+        from alliance_stats.models.explained import icc_table
+
+        return icc_table(self, definition)
+
+    def r2(self, definition: R2Definition = "nakagawa") -> pd.DataFrame:
+        """Share of the outcome's variance that the model explains.
+
+        Parameters
+        ----------
+        definition : {"nakagawa", "rights-sterba"}
+            "nakagawa": explained by the fixed effects (marginal), and by fixed and random effects together
+            (conditional); random slopes are averaged over the rows. "rights-sterba": the full split, for models with
+            one grouping.
+
+        Returns
+        -------
+        DataFrame
+            ``kind, r2``, kind "marginal" and "conditional". For "rights-sterba" ``level, kind, r2``: at level "total"
+            the shares "fixed_within" and "fixed_between" (of what the fixed effects predict, the deviations from the
+            level's mean and these means), "slope" and "mean" (random slopes; differences between levels' means) and
+            "residual", which sum to 1; then the same split of the variance "within" and "between" levels, left out
+            where a predictor with a random slope is not centred within levels.
+
+        References
+        ----------
+        Nakagawa & Schielzeth (2013), Methods in Ecology and Evolution, 4, 133-142. Johnson (2014), ibid., 5, 944-946.
+        Rights & Sterba (2019), Psychological Methods, 24, 309-338.
+        """
+        from alliance_stats.models.explained import r2_table
+
+        return r2_table(self, definition)
 
     # ---- state -------------------------------------------------------------------------------------------------
 

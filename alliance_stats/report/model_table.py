@@ -148,7 +148,8 @@ def _count_rows(glance: pd.Series, words: Mapping[str, str]) -> list[dict[str, o
 
 
 def _fit_rows(glance: pd.Series) -> list[dict[str, object]]:
-    shares = [str(column) for column in glance.index if str(column).startswith(("icc", "r2"))]
+    columns = [str(column) for column in glance.index]
+    shares = [column for column in columns if column.startswith(("icc", "r2")) and "_ci_" not in column]
     rows = [{"term": _share_name(column), "estimate": glance[column]} | _kind(_FIT, "share") for column in shares]
     reml = str(glance.get("method", "")).upper() == "REML"
     criteria = {"deviance": "REML criterion" if reml else "−2 log-likelihood", "aic": "AIC", "bic": "BIC"}

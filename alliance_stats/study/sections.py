@@ -106,7 +106,6 @@ def _answer(
                 tables=(result.result_table(table_title), *tables),
                 figure=figure,
                 model=result.describe(),
-                notes=result.notes(),
             )
             everything = numbers_of(result) | numbers
     except DataError as refusal:
@@ -163,8 +162,6 @@ def _shapes_table(shapes: pd.DataFrame) -> ResultTable:
 
 
 def _sensitivity_table(frame: pd.DataFrame, labels: Mapping[str, str]) -> ResultTable:
-    # Under one degree of freedom a t interval runs to 10^15: it says nothing, and would blow up the column.
-    frame = frame.assign(**{end: frame[end].where(frame["df"] >= 1) for end in ("ci_low", "ci_high")})
     return ResultTable(
         frame.drop(columns=["used", "df", "statistic", "problem"]).assign(term=frame["term"].map(labels)),
         "The Same Effects Under Other Choices About Time in Therapy",

@@ -334,7 +334,7 @@ def test_a_variance_of_zero_is_said_in_plain_words(singular):
     assert bool(singular.glance().iloc[0]["singular"])
     assert singular.variance().iloc[0]["vcov"] == 0.0
     (note, _) = singular.notes()
-    assert "The variance of therapist_id was estimated at zero" in note
+    assert "The variance of therapists was estimated at zero" in note
     assert "The fixed effects remain usable" in note
 
 

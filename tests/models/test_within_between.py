@@ -10,6 +10,7 @@ import alliance_stats as als
 from alliance_stats.data.codebook import Codebook, Variable
 from alliance_stats.data.session_table import SessionTable
 from alliance_stats.errors import DataError, DesignError
+from alliance_stats.models.estimates import estimates_table
 from alliance_stats.names import TABLE_COLUMNS
 
 NO_OUTCOME_NOISE = {
@@ -229,3 +230,11 @@ def test_few_patients_are_remarked(sessions):
     few = frame[frame["patient_id"].isin(frame["patient_id"].value_counts().index[:6])]
     assert any("rests on the means of 6 patients" in remark for remark in als.within_between(few).remarks)
     assert not any("rests on the means" in remark for remark in als.within_between(frame).remarks)
+
+
+def test_an_interval_on_less_than_one_degree_of_freedom_is_left_out():
+    one = np.ones(3)
+    table = estimates_table(["a", "b", "c"], one, one, np.array([0.04, 1.0, np.inf]))
+    assert table["ci_low"].isna().tolist() == [True, False, False]
+    assert_allclose(table["ci_high"].iloc[1:], [1 + 12.7062, 1 + 1.95996], rtol=1e-5)  # t(1), normal
+    assert table["p_value"].notna().all()

@@ -15,6 +15,12 @@ from alliance_stats.engine.mixed.inference import FixedInference, infer
 from alliance_stats.engine.mixed.kenward_roger import KenwardRoger, kenward_roger
 from alliance_stats.engine.mixed.optimise import Story, optimise
 from alliance_stats.engine.mixed.predict import LevelEffects, level_effects
+from alliance_stats.engine.mixed.row_prediction import (
+    PredictionRows,
+    row_degrees_of_freedom,
+    row_estimates,
+    row_variances,
+)
 from alliance_stats.engine.mixed.statistics import collect
 from alliance_stats.engine.threads import one_blas_thread
 from alliance_stats.errors import DesignError
@@ -92,6 +98,23 @@ class MixedSolution:
                 )
             )
         return tuple(result)
+
+    def predict(self, rows: PredictionRows) -> Floats:
+        """Predict rows (units of the data), (n_rows,)."""
+        return row_estimates(rows, self.beta, self.effects)
+
+    def prediction_variance(self, rows: PredictionRows, outcome: bool = False) -> Floats:
+        """Variance of each row's prediction error: of the mean, or of a new outcome (squared units of the data)."""
+        with one_blas_thread():
+            own = row_variances(self._evaluation, rows.standardised(self._coordinates), outcome)
+        return self.sigma2 * own
+
+    def prediction_df(self, rows: PredictionRows, outcome: bool = False) -> Floats:
+        """Satterthwaite's degrees of freedom of :meth:`prediction_variance`."""
+        covariance = self.inference.parameter_covariance
+        with one_blas_thread():
+            standardised = rows.standardised(self._coordinates)
+            return row_degrees_of_freedom(self._evaluation, covariance, standardised, outcome)
 
     @property
     def rank_deficient(self) -> tuple[bool, ...]:

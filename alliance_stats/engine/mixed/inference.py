@@ -57,11 +57,16 @@ class FixedInference:
             return np.where(spread > 0, 2 / spread, np.inf)
 
 
+def interior_parameters(evaluation: Evaluation) -> np.ndarray:
+    """Which covariance parameters vary in the neighbourhood of the optimum, (k,) of bool."""
+    # A pivot at exactly zero is on the boundary: its estimate does not.
+    on_boundary = evaluation.covariance.pivots & (evaluation.covariance.values <= 0)
+    return free_parameters(evaluation) & ~on_boundary
+
+
 def infer(evaluation: Evaluation) -> FixedInference:
     """Derive the covariance of the fixed effects and its derivatives at the optimum (standardised coordinates)."""
-    free = free_parameters(evaluation)
-    # A pivot at exactly zero is on the boundary: its estimate does not vary in the neighbourhood.
-    free &= ~(evaluation.covariance.pivots & (evaluation.covariance.values <= 0))
+    free = interior_parameters(evaluation)
     root, sigma2 = evaluation.fixed_root, evaluation.sigma2
     covariance = sigma2 * root @ root.T
     slopes = [sigma2 * root @ inner @ root.T for inner in _score_products(evaluation, free)]
