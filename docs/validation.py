@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 import alliance_stats as als
-from alliance_stats.models.mixed import MixedResult
+from alliance_stats.models.mixed_result import MixedResult
 
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden" / "lme4"
 PBKRTEST = GOLDEN.parent / "pbkrtest" / "kenward_roger.json"

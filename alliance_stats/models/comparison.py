@@ -14,7 +14,7 @@ import pandas as pd
 from alliance_stats.engine.mixed.fit import MixedSolution, fit_mixed
 from alliance_stats.errors import ConvergenceWarning, DataError, count
 from alliance_stats.models.distributions import chi2_p_value
-from alliance_stats.models.mixed import MixedResult
+from alliance_stats.models.mixed_result import MixedResult
 from alliance_stats.models.nesting import is_nested
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ def anova(*fits: MixedResult | QuestionResult) -> pd.DataFrame:
     ``df`` parameters is under the hypothesis an even mixture of χ² with ``df − 1`` and with ``df`` degrees of freedom
     (one variance: ½χ²(0)+½χ²(1)). Where two or more variances are added the weights of the mixture depend on the
     design, and χ²(``df``) is used, which errs towards keeping the smaller model: ``reference`` ends in "conservative".
-    The mixture takes the variances that both models have to be above zero; it holds for many levels of the grouping.
+    The mixture takes the variances that both models have to be above zero, and many levels of the grouping; with fewer
+    it, too, errs towards the smaller model (100 therapists of 4 patients: true level .086 in place of .10).
     A pair in which the smaller model is no special case of the larger has no test ("not nested").
 
     References

@@ -13,7 +13,7 @@ from alliance_stats.errors import DataError, count, did_you_mean
 from alliance_stats.names import INTERCEPT
 
 if TYPE_CHECKING:
-    from alliance_stats.models.mixed import MixedResult
+    from alliance_stats.models.mixed_result import MixedResult
 
 Floats = NDArray[np.float64]
 IccDefinition = Literal["intercept", "adjusted", "unadjusted"]

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from alliance_stats.errors import DataError, did_you_mean
+from alliance_stats.errors import DataError, count, did_you_mean
 from alliance_stats.models.distributions import f_p_value
 
 if TYPE_CHECKING:
-    from alliance_stats.models.mixed import MixedResult
+    from alliance_stats.models.mixed_result import MixedResult
 
 Floats = NDArray[np.float64]
 
@@ -52,9 +52,12 @@ def _rows_of_weights(fit: MixedResult, weights: pd.DataFrame) -> Floats:
         if term not in names:
             raise DataError(f"The model has no term {term!r}. {did_you_mean(str(term), names)}")
     rows = weights.reindex(columns=list(names), fill_value=0.0).to_numpy(float)
-    if not np.isfinite(rows).all():
-        at = int((~np.isfinite(rows)).any(axis=1).argmax())
-        raise DataError(f"{(~np.isfinite(rows)).sum()} weights are not finite (first in row {at}). Write 0 for none.")
+    bad = ~np.isfinite(rows)
+    if bad.any():
+        raise DataError(
+            f"{count(int(bad.sum()), 'weight is', 'weights are')} not finite (first in row "
+            f"{int(bad.any(axis=1).argmax())}). Write 0 for none."
+        )
     return rows
 
 

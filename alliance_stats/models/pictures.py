@@ -13,7 +13,7 @@ from alliance_stats.names import INTERCEPT, PATIENT, SESSION
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from alliance_stats.models.mixed import MixedResult
+    from alliance_stats.models.mixed_result import MixedResult
 
 
 def mixed_plot(fit: MixedResult, kind: str, group: str | None, ax: Axes | None) -> Axes:

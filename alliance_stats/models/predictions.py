@@ -16,7 +16,7 @@ from alliance_stats.models.distributions import t_quantile
 if TYPE_CHECKING:
     from alliance_stats.engine.mixed.design import GroupingFactor
     from alliance_stats.engine.mixed.row_prediction import Members, PredictionRows
-    from alliance_stats.models.mixed import MixedResult
+    from alliance_stats.models.mixed_result import MixedResult
 
 Interval = Literal["confidence", "prediction"]
 ResidualKind = Literal["conditional", "marginal", "standardised"]

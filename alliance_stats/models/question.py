@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from alliance_stats.design.courses import LOGARITHM, SQUARED, TIME, Columns
-from alliance_stats.models.mixed import MixedResult
+from alliance_stats.models.mixed_result import MixedResult
 from alliance_stats.models.result import Result
 from alliance_stats.names import AFTER_CHANGE, SINCE_CHANGE
 

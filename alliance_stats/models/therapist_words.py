@@ -60,6 +60,13 @@ def effects_report(result: TherapistEffectsResult) -> Sentences:
         + ", 95% profile-likelihood CI "
         + _bounded_interval(one["icc_ci_low"], one["icc_ci_high"])
     )
+    patients = Sentences.plain(
+        f"Patients accounted for {number(100 * one['icc_patient'], 1)}% of the variance at session 1."
+    )
+    if sd == 0:
+        lead = Sentences.plain(f"The variance between the {n} therapists in {score} was estimated at zero ")
+        rest = Sentences("); these data show no differences between them, and the interval says how large they may be.")
+        return join(lead + share + rest, patients)
     percent = number(100 * one["icc_therapist"], 1)
     lead = Sentences.plain(
         f"Differences between the {n} therapists accounted for {percent}% of the variance in {score} at session 1 "
@@ -70,7 +77,6 @@ def effects_report(result: TherapistEffectsResult) -> Sentences:
         + p_value(one["lr_p_value"])
         + Sentences(" (mixture of χ² with 0 and 1 degrees of freedom).")
     )
-    patients = Sentences.plain(f"Patients accounted for {number(100 * one['icc_patient'], 1)}% of it.")
     return join(lead + share + test, patients)
 
 

@@ -12,7 +12,7 @@ from alliance_stats.report.numbers import decimals_for, number
 from alliance_stats.report.sentences import Sentences, full, join
 
 if TYPE_CHECKING:
-    from alliance_stats.models.mixed import MixedResult
+    from alliance_stats.models.mixed_result import MixedResult
 
 _DF_METHODS = {
     "satterthwaite": "degrees of freedom after Satterthwaite",

@@ -214,7 +214,7 @@ def test_a_test_of_nothing(fit_once):
 
 def test_weights_that_are_no_numbers(fit_once):
     fit = fit_once("unbalanced_REML")
-    with pytest.raises(DataError, match=r"1 weights are not finite \(first in row 1\)"):
+    with pytest.raises(DataError, match=r"1 weight is not finite \(first in row 1\)"):
         fit.test(pd.DataFrame({"phase[T.late]": [1.0, np.nan]}))
     with pytest.raises(DataError, match="no term 'phase'"):
         fit.test(pd.DataFrame({"phase": [1.0]}))

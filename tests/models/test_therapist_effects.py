@@ -164,7 +164,7 @@ def test_the_test_compares_with_the_model_without_therapists(sessions, plain):
 def test_on_the_boundary_the_p_value_is_one(on_boundary):
     assert on_boundary.test == {"statistic": 0.0, "p_value": 1.0}
     assert any("estimated at zero (on the boundary)" in note for note in on_boundary.notes())
-    assert "accounted for 0.0% of the variance" in on_boundary.report()
+    assert "was estimated at zero (ICC = .000" in on_boundary.report()
     assert "[.000, " in on_boundary.report()
     on_boundary.plot()
 

@@ -1,0 +1,423 @@
+"""The result of a linear mixed model, which every question's result is built on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from alliance_stats.data.codebook import Codebook
+from alliance_stats.design.formula import Formula
+from alliance_stats.design.matrices import ModelArrays
+from alliance_stats.design.sample import Sample
+from alliance_stats.engine.mixed.fit import MixedSolution
+from alliance_stats.errors import DataError, did_you_mean
+from alliance_stats.models.boundary import boundary_sentences
+from alliance_stats.models.estimates import estimates_table
+from alliance_stats.models.random_tables import random_table, variance_table
+from alliance_stats.models.result import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from alliance_stats.data.session_table import SessionTable
+    from alliance_stats.models.explained import IccDefinition, R2Definition
+    from alliance_stats.models.predictions import Interval, ResidualKind, Unknown
+    from alliance_stats.report.sentences import Sentences
+
+Method = Literal["REML", "ML"]
+DfMethod = Literal["satterthwaite", "kenward-roger", "normal"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MixedResult(Result):
+    """A fitted linear mixed model.
+
+    Parameters
+    ----------
+    formula : Formula
+    method : {"REML", "ML"}
+    arrays : ModelArrays
+        Rows used, design and names.
+    solution : MixedSolution
+        Estimates in the units of the data.
+    codebook : Codebook
+        Labels, for sentences and figures.
+    simulated : bool
+        Whether the data are simulated; figures say so.
+    df_method : {"satterthwaite", "kenward-roger", "normal"}
+        How standard errors and degrees of freedom are found.
+    """
+
+    formula: Formula
+    method: Method
+    arrays: ModelArrays
+    solution: MixedSolution
+    codebook: Codebook = field(default_factory=Codebook)
+    simulated: bool = False
+    df_method: DfMethod = "satterthwaite"
+
+    # ---- tables ------------------------------------------------------------------------------------------------
+
+    def table(self, level: float = 0.95) -> pd.DataFrame:
+        """Fixed effects, one row per term."""
+        # a copy (free under copy-on-write): what the user writes into it must not come back with the next call
+        return self._fixed_table.copy(deep=False) if level == 0.95 else self._estimates(level)
+
+    @cached_property
+    def _fixed_table(self) -> pd.DataFrame:
+        return self._estimates(0.95)
+
+    def _estimates(self, level: float) -> pd.DataFrame:
+        names = list(self.arrays.fixed_names)
+        return self.combine(pd.DataFrame(np.eye(len(names)), columns=names), names, level)
+
+    def combine(self, weights: pd.DataFrame, labels: Sequence[str] | None = None, level: float = 0.95) -> pd.DataFrame:
+        """Estimate weighted sums of fixed effects, with the columns of :meth:`table`.
+
+        Parameters
+        ----------
+        weights : DataFrame
+            One row per sum, one column per term; terms that have no column weigh 0.
+        labels : sequence of str, optional
+            What to call each sum in the column ``term``.
+        level : float
+            Level of the intervals.
+        """
+        names = self.arrays.fixed_names
+        for term in weights.columns:
+            if term not in names:
+                raise DataError(f"The model has no term {term!r}. {did_you_mean(str(term), names)}")
+        rows = weights.reindex(columns=list(names), fill_value=0.0).to_numpy(float)
+        covariance, df = self._uncertainty(rows)
+        error = np.sqrt(np.einsum("ri,ij,rj->r", rows, covariance, rows))
+        return estimates_table(labels or [str(k) for k in weights.index], rows @ self.solution.beta, error, df, level)
+
+    def _uncertainty(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Covariance of the fixed effects, and the degrees of freedom of each weighted sum, by the method chosen."""
+        solution = self.solution
+        if self.df_method == "kenward-roger":
+            return solution.kenward_roger.adjusted, solution.kenward_roger.degrees_of_freedom(rows)
+        if self.df_method == "normal":
+            return solution.covariance, np.full(len(rows), np.inf)
+        return solution.covariance, solution.inference.satterthwaite(rows)
+
+    def contrast(self, weights: dict[str, float], label: str = "contrast", level: float = 0.95) -> pd.DataFrame:
+        """Estimate one weighted sum of fixed effects, e.g. ``{"alliance_between": 1, "alliance_within": -1}``."""
+        return self.combine(pd.DataFrame([weights]), [label], level)
+
+    def test(self, terms: str | Sequence[str] | pd.DataFrame) -> pd.DataFrame:
+        """Test several fixed effects together: a joint F test of the hypothesis that all of them are zero.
+
+        Parameters
+        ----------
+        terms : str, sequence of str, or DataFrame
+            Names as in :meth:`table`; terms of the formula, which stand for all their coefficients (``"phase"`` for
+            ``phase[T.middle]`` and ``phase[T.late]``; an interaction is a term of its own, ``"alliance:phase"``); a
+            variable inside a function (``"session"`` for ``poly(session, 2)``). Or weighted sums, as for
+            :meth:`combine`. Rows that follow from others count once.
+
+        Returns
+        -------
+        DataFrame
+            One row: ``test, statistic, df_num, df_den, p_value``. The denominator degrees of freedom follow the fit's
+            ``df_method``: Fai and Cornelius' combination of Satterthwaite's, as in lmerTest (it depends a little on
+            the units of the predictors); Kenward and Roger's, with their scaled F; or infinite.
+
+        Raises
+        ------
+        DataError
+            If the model has no such term; the nearest is named.
+        """
+        from alliance_stats.models.joint_tests import joint_test
+
+        return joint_test(self, terms)
+
+    def with_sample(self, sample: Sample) -> MixedResult:
+        """Return the result with another account of the rows left out: that of a step before the model."""
+        return replace(self, arrays=replace(self.arrays, sample=sample))
+
+    def glance(self) -> pd.DataFrame:
+        """One row about the whole fit."""
+        solution, design = self.solution, self.arrays.design
+        deviance, k = solution.criterion, solution.n_parameters
+        row: dict[str, object] = {"n_obs": solution.n_obs}
+        row |= {f"n_{factor.name}": factor.n_levels for factor in design.factors}
+        row |= {
+            "deviance": deviance,
+            "log_likelihood": -deviance / 2,
+            "aic": deviance + 2 * k,
+            "bic": deviance + k * np.log(solution.n_obs),
+            "sigma": np.sqrt(solution.sigma2),
+            "method": self.method,
+            "converged": self.converged,
+            "singular": self.singular,
+            "n_parameters": k,
+            "n_dropped": self.arrays.sample.n_dropped,
+            "df_method": self.df_method,
+        }
+        return pd.DataFrame([row])
+
+    def variance(self) -> pd.DataFrame:
+        """Variances and covariances of the random effects, and the residual variance.
+
+        Returns
+        -------
+        DataFrame
+            ``group, term, term2, vcov, sdcor``: for a variance ``term2`` is missing and ``sdcor`` is the standard
+            deviation; a covariance has a row of its own, with the correlation (missing where a variance is zero).
+        """
+        return variance_table(self.arrays, self.solution)
+
+    def random(self, group: str | None = None, level: float = 0.95) -> pd.DataFrame:
+        """Predicted random effects of one grouping, with intervals.
+
+        Parameters
+        ----------
+        group : str, optional
+            Name of the grouping; may be left out where there is only one.
+        level : float
+            Level of the intervals.
+
+        Returns
+        -------
+        DataFrame
+            ``level, term, estimate, std_error, ci_low, ci_high``, in outcome units. Standard errors are those of the
+            prediction (true effect − predicted effect) and include the uncertainty of the fixed effects.
+        """
+        return random_table(self.arrays, self.solution, self._group_place(group), level)
+
+    def _group_place(self, group: str | None) -> int:
+        names = self.arrays.group_names
+        if group is None and len(names) == 1:
+            return 0
+        if group in names:
+            return names.index(group)
+        raise DataError(
+            f"Choose a grouping: {', '.join(names)}."
+            if group is None
+            else f"No grouping {group!r}. {did_you_mean(group, names)}"
+        )
+
+    def fitted(self) -> pd.Series:
+        """Fitted values of the rows used (fixed and random effects), indexed by their position in the data."""
+        design, solution = self.arrays.design, self.solution
+        values = np.zeros(design.n_obs)
+        for at, column in enumerate(design.fixed):
+            values += solution.beta[at] * _values(design.columns[column])
+        for factor, effects in zip(design.factors, solution.effects, strict=True):
+            for k, column in enumerate(factor.effects):
+                values += factor.at_rows(effects.estimate[:, k]) * _values(design.columns[column])
+        return pd.Series(values, index=pd.Index(self.arrays.sample.rows, name="row"), name="fitted")
+
+    def predict(
+        self,
+        new: SessionTable | pd.DataFrame | None = None,
+        *,
+        level: str | Sequence[str] = "population",
+        interval: Interval | None = None,
+        confidence: float = 0.95,
+        unknown: Unknown = "population",
+    ) -> pd.DataFrame:
+        """Predict rows of the fit, or new ones, in units of the formula's left side.
+
+        Parameters
+        ----------
+        new : SessionTable or DataFrame, optional
+            The formula's predictors, and the columns of the groupings in ``level``; by default the rows used. ``poly``,
+            splines, ``scale`` and categories are computed as in the fit.
+        level : "population", "all", or name(s) of groupings
+            Fixed effects only; or with the predicted effects of these known patients, therapists, …
+        interval : {"confidence", "prediction"}, optional
+            For the mean at that level; or for one new outcome, which adds the residual and the variance of every
+            random effect that is not known. With ``mm(…)``, new rows count as belonging to one level.
+        confidence : float
+            Level of the intervals.
+        unknown : {"population", "raise"}
+            Rows whose level the fit did not have, or whose id is missing, are predicted without that level's effect
+            (the population mean), or refused.
+
+        Returns
+        -------
+        DataFrame
+            ``row, estimate``; with an interval also ``std_error, df, ci_low, ci_high``. The standard error is that of
+            the prediction (for one outcome, the residual is part of it). Degrees of freedom are those of ``df=`` at
+            the population's mean; elsewhere Satterthwaite's of the whole variance, also under ``"kenward-roger"``,
+            which is defined for fixed effects only. With known levels also ``unknown_levels``, the groupings in which
+            the row's level was not in the fit; ``attrs["unknown_levels"]`` counts them.
+
+        Raises
+        ------
+        ColumnError, DataError
+            If a column is not there, a predictor is missing or infinite, or a category was not in the fit.
+        """
+        from alliance_stats.models.predictions import predict
+
+        return predict(self, new, level, interval, confidence, unknown)
+
+    def residuals(self, kind: ResidualKind = "conditional") -> pd.Series:
+        """Return what the model leaves over, indexed by the rows' position in the data.
+
+        Parameters
+        ----------
+        kind : {"conditional", "marginal", "standardised"}
+            Outcome less fitted values (outcome units); outcome less fixed part; or conditional residuals divided by the
+            residual standard deviation.
+        """
+        from alliance_stats.models.predictions import residuals
+
+        return residuals(self, kind)
+
+    def simulate(self, n: int = 1, seed: int | None = None) -> pd.DataFrame:
+        """Draw outcomes of the rows used from the fitted model, with new random effects and new residuals.
+
+        Parameters
+        ----------
+        n : int
+            How many times.
+        seed : int, optional
+            The same seed gives the same outcomes.
+
+        Returns
+        -------
+        DataFrame
+            ``simulation_1`` to ``simulation_<n>``, indexed by the rows' position in the data.
+        """
+        from alliance_stats.models.predictions import simulate
+
+        return simulate(self, n, seed)
+
+    def icc(self, definition: IccDefinition = "intercept") -> pd.DataFrame:
+        """Share of the outcome's variance that lies between the levels of each grouping.
+
+        Parameters
+        ----------
+        definition : {"intercept", "adjusted", "unadjusted"}
+            "intercept": the variance of the intercepts, that is where all predictors with random slopes are 0, of the
+            sum of these variances and the residual's. "adjusted": with random slopes, the variance averaged over the
+            rows; without slopes the same as "intercept". "unadjusted": the same, the variance that the fixed effects
+            explain counted in the total.
+
+        Returns
+        -------
+        DataFrame
+            ``group, icc, definition``, one row per grouping. Shares of nested groupings add up: two sessions of one
+            patient have in common what their patient and their therapist share.
+
+        References
+        ----------
+        Nakagawa, Johnson & Schielzeth (2017), Journal of the Royal Society Interface, 14, 20170213.
+        """
+        from alliance_stats.models.explained import icc_table
+
+        return icc_table(self, definition)
+
+    def r2(self, definition: R2Definition = "nakagawa") -> pd.DataFrame:
+        """Share of the outcome's variance that the model explains.
+
+        Parameters
+        ----------
+        definition : {"nakagawa", "rights-sterba"}
+            "nakagawa": explained by the fixed effects (marginal), and by fixed and random effects together
+            (conditional); random slopes are averaged over the rows. "rights-sterba": the full split, for models with
+            one grouping.
+
+        Returns
+        -------
+        DataFrame
+            ``kind, r2``, kind "marginal" and "conditional". For "rights-sterba" ``level, kind, r2``: at level "total"
+            the shares "fixed_within" and "fixed_between" (of what the fixed effects predict, the deviations from the
+            level's mean and these means), "slope" and "mean" (random slopes; differences between levels' means) and
+            "residual", which sum to 1; then the same split of the variance "within" and "between" levels, left out
+            where a predictor with a random slope is not centred within levels.
+
+        References
+        ----------
+        Nakagawa & Schielzeth (2013), Methods in Ecology and Evolution, 4, 133-142. Johnson (2014), ibid., 5, 944-946.
+        Rights & Sterba (2019), Psychological Methods, 24, 309-338.
+        """
+        from alliance_stats.models.explained import r2_table
+
+        return r2_table(self, definition)
+
+    # ---- state -------------------------------------------------------------------------------------------------
+
+    @property
+    def converged(self) -> bool:
+        """Whether the optimality conditions were checked and hold."""
+        return self.solution.story.converged
+
+    @property
+    def singular(self) -> bool:
+        """Whether a covariance lies on the boundary: a variance of zero or a correlation of ±1."""
+        return any(self.solution.rank_deficient)
+
+    @property
+    def dropped(self) -> pd.DataFrame:
+        """Rows left out: ``variable, n_missing, n_only_this``."""
+        return self.arrays.sample.dropped.copy(deep=False)
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know: convergence, boundaries, rows left out."""
+        notes = [] if self.converged else [self.solution.story.message]
+        notes += boundary_sentences(self.variance(), self.arrays.group_names, self.solution.rank_deficient)
+        return (*notes, self.arrays.sample.sentence())
+
+    def optimizer(self) -> pd.Series:
+        """How the optimiser came to its end, as named values and one plain sentence."""
+        story = self.solution.story
+        at_zero = [
+            name for name, flag in zip(self.arrays.group_names, self.solution.rank_deficient, strict=True) if flag
+        ]
+        return pd.Series(
+            {
+                "converged": story.converged,
+                "starts": story.starts,
+                "steps": story.steps,
+                "evaluations": story.evaluations,
+                "criterion": self.solution.criterion,
+                "promised_by_next_step": story.decrement,
+                "gradient_norm": story.gradient_norm,
+                "on_boundary": ", ".join(at_zero),
+                "least_eigenvalue": min(story.least_eigenvalue),
+                "message": story.message,
+            },
+            name="optimizer",
+        )
+
+    # ---- words and pictures -----------------------------------------------------------------------------------
+
+    def report(self) -> Sentences:
+        """Sentences for the results section, APA style: one per predictor, then the random part."""
+        from alliance_stats.models.words import mixed_report
+
+        return mixed_report(self)
+
+    def plot(self, kind: str = "caterpillar", *, group: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw the result.
+
+        Parameters
+        ----------
+        kind : {"caterpillar", "trajectories"}
+            Random effects of ``group`` in rank order, or the fitted course of each of its levels over the first
+            random slope, with the fixed course.
+        group : str, optional
+            Grouping; by default the only one, or the one with most levels.
+        """
+        from alliance_stats.models.pictures import mixed_plot
+
+        return mixed_plot(self, kind, group, ax)
+
+    def describe(self) -> str:
+        """The model in words."""
+        from alliance_stats.models.words import describe_mixed
+
+        return describe_mixed(self)
+
+
+def _values(column: np.ndarray | None) -> np.ndarray | float:
+    return 1.0 if column is None else column
