@@ -97,7 +97,7 @@ class CovarianceState:
             matrix = np.zeros((factor.n_effects, factor.n_effects))
             for places in orders:
                 unit, d, at = _unpack(values, len(places), at)
-                matrix[np.ix_(places, places)] = (unit * d) @ unit.T
+                matrix[_grid(places)] = (unit * d) @ unit.T
             matrices.append(matrix)
         return state(self.factors, matrices)
 
@@ -115,7 +115,7 @@ def state(factors: Sequence[GroupingFactor], matrices: Sequence[Floats]) -> Cova
     for factor, matrix in zip(factors, matrices, strict=True):
         own = []
         for block in factor.blocks:
-            order, unit, d = _pivoted(matrix[np.ix_(block, block)])
+            order, unit, d = _pivoted(matrix[_grid(block)])
             own.append(tuple(block[k] for k in order))
             values.append(np.concatenate([d, unit[_below(len(block))]]))
         orders.append(tuple(own))
@@ -133,11 +133,17 @@ def _assemble(factors: tuple[GroupingFactor, ...], orders: tuple[_Orders, ...], 
             first, size = at, len(places)
             values[first : first + size] = np.maximum(values[first : first + size], 0.0)
             unit, d, at = _unpack(values, size, first)
-            root[np.ix_(places, places)] = unit * np.sqrt(d)
+            root[_grid(places)] = unit * np.sqrt(d)
             parameters += _parameters(f, factor.n_effects, places, unit, d)
         roots.append(root)
         matrices.append(root @ root.T)
     return CovarianceState(tuple(matrices), tuple(roots), values, tuple(parameters), orders, factors)
+
+
+@cache
+def _grid(places: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    """Index of the rows and columns of a block."""
+    return np.ix_(places, places)
 
 
 @cache
@@ -160,6 +166,8 @@ def _pivoted(matrix: Floats) -> tuple[tuple[int, ...], Floats, Floats]:
     size = matrix.shape[0]
     if size == 1:
         return (0,), np.eye(1), np.maximum(matrix[0], 0.0)
+    if size == 2:
+        return _pivoted_pair(matrix)
     rest = matrix.astype(float)
     order = list(range(size))
     unit, d = np.eye(size), np.zeros(size)
@@ -178,11 +186,23 @@ def _pivoted(matrix: Floats) -> tuple[tuple[int, ...], Floats, Floats]:
     return tuple(order), unit, d
 
 
+def _pivoted_pair(matrix: Floats) -> tuple[tuple[int, ...], Floats, Floats]:
+    """Pivoted ``L D L'`` of two effects, the usual case."""
+    first = 0 if matrix[0, 0] >= matrix[1, 1] else 1
+    large, small, both = float(matrix[first, first]), float(matrix[1 - first, 1 - first]), float(matrix[0, 1])
+    unit, d = np.eye(2), np.zeros(2)
+    if large > 0:
+        rest = small - both * both / large
+        unit[1, 0] = both / large
+        d[:] = large, rest if rest > PIVOT_ZERO * large else 0.0
+    return (first, 1 - first), unit, d
+
+
 def _parameters(factor: int, q: int, places: tuple[int, ...], unit: Floats, d: Floats) -> list[Parameter]:
     size = len(places)
     if size == q == 1:
         return [Parameter(factor, True, True, np.ones((1, 1)))]
-    grid = np.ix_(places, places)
+    grid = _grid(places)
     parameters = []
     for k in range(size):
         derivative = np.zeros((q, q))

@@ -19,7 +19,8 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from numpy.linalg import LinAlgError
+from scipy.linalg import lapack
 
 from alliance_stats.engine.mixed.covariance import CovarianceState
 from alliance_stats.engine.mixed.design import Floats
@@ -116,14 +117,22 @@ class Evaluation:
         return float(self.triangle[-1, -1] ** 2 / self.n_free)
 
     @cached_property
+    def _turn(self) -> Floats:
+        """Inverse of the triangle: ``E = [X y] turn`` is orthonormal in the metric of ``V⁻¹``."""
+        inverse, info = lapack.dtrtri(self.triangle, lower=0)
+        if info:
+            raise LinAlgError("the fixed effects are collinear")
+        return inverse
+
+    @property
     def beta(self) -> Floats:
         """Fixed effects, (p,)."""
-        return solve_triangular(self.triangle[:-1, :-1], self.triangle[:-1, -1])
+        return -self._turn[:-1, -1] / self._turn[-1, -1]
 
-    @cached_property
+    @property
     def fixed_root(self) -> Floats:
         """``R⁻¹`` for the fixed effects: their covariance is ``σ² R⁻¹R⁻ᵀ``."""
-        return solve_triangular(self.triangle[:-1, :-1], np.eye(self.statistics.n_fixed))
+        return self._turn[:-1, :-1]
 
     # ---- scores ------------------------------------------------------------------------------------------------
 
@@ -131,7 +140,7 @@ class Evaluation:
     def scores(self) -> tuple[Floats, Floats]:
         """``T = Z'V⁻¹E``: (p+1, q, m) for the inner factor, (M, p+1) for the outer columns; the outcome's come last."""
         s = self.statistics
-        turn = solve_triangular(self.triangle, np.eye(s.n_fixed + 1))
+        turn = self._turn
         solved = self.outer.roots.apply(self._solved) @ turn
         left = (turn.T @ s.inner_cross.reshape(s.n_fixed + 1, -1)).reshape(s.inner_cross.shape)
         if s.layout.n_columns:
@@ -210,8 +219,9 @@ class Evaluation:
         weights[-1] = self.n_free
         inner, outer = self.scores
         matrices: list[Floats] = [np.empty(0)] * len(self.covariance.matrices)
-        weighted = weights[:, None, None] * inner
-        matrices[s.inner_factor] = self._inner_total() - np.tensordot(weighted, inner, axes=([0, 2], [0, 2]))
+        by_effect = inner.transpose(1, 0, 2)
+        weighted = (weights[:, None] * by_effect).reshape(len(by_effect), -1)
+        matrices[s.inner_factor] = self._inner_total() - weighted @ by_effect.reshape(len(by_effect), -1).T
         grams = self.outer.projected_gram() if s.outer_factors else []
         for f, (factor, gram) in enumerate(zip(s.outer_factors, grams, strict=True)):
             own = outer[s.layout.columns_of(f)].reshape(gram.shape[0], gram.shape[1], -1)
@@ -222,7 +232,8 @@ class Evaluation:
         """``Z1'V⁻¹Z1`` summed over levels, (q, q)."""
         s, layout = self.statistics, self.statistics.layout
         g = self._whitened_gram
-        total = s.inner_gram.sum(axis=2) - np.tensordot(g, g, axes=([0, 2], [0, 2]))
+        by_effect = g.transpose(1, 0, 2).reshape(len(g), -1)
+        total = s.inner_gram.sum(axis=2) - by_effect @ by_effect.T
         if layout.n_columns:
             c = self.projected_entries
             weight = np.where(layout.pair_a == layout.pair_b, 0.5, 1.0) * self.pair_weights

@@ -52,7 +52,7 @@ def factorise(gram: Floats, root: Floats) -> InnerFactor:
         Any square root of ``D``; it may be singular.
     """
     q = root.shape[0]
-    half = np.tensordot(root.T, gram, axes=(1, 0))
+    half = (root.T @ gram.reshape(q, -1)).reshape(gram.shape)
     system = np.matmul(root.T, half)
     lower: list[list[Floats]] = []
     whitener = np.empty_like(gram)
