@@ -112,7 +112,8 @@ class Findings:
         refused = [fault for fault in self._faults if fault.done == "refused"]
         if refused:
             way_out = (
-                "Mend the source, or read it with on_faults='leave_out' to leave these rows and values out, counted."
+                "Mend the source, or read it with on_faults='leave_out' (in study.toml, under [file]) to leave these "
+                "rows and values out, counted."
             )
             self._stop(refused, way_out if self._can_leave_out and not self.leave_out else "")
 
