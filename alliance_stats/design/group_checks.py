@@ -11,6 +11,9 @@ from alliance_stats.names import RESIDUAL
 #: Names that results give to rows and columns of their own.
 _TAKEN = (RESIDUAL, "obs", "parameters", "dropped")
 
+#: Indicators of levels that the fixed effects leave no more of than this are reproduced by them.
+_SATURATED = 1e-8
+
 
 def check_groups(design: MixedDesign) -> None:
     """Refuse groupings that carry no information, or none beside another.
@@ -41,6 +44,7 @@ def check_groups(design: MixedDesign) -> None:
                 f"Grouping {factor.name!r} has {factor.n_levels} levels in {design.n_obs} rows: with one row per level "
                 "its effects cannot be told from the residual. Leave this bar term out, or check the id column."
             )
+        _check_not_saturated(design, factor)
         n_effects = factor.n_levels * factor.n_effects
         if n_effects >= design.n_obs:
             raise DesignError(
@@ -48,6 +52,23 @@ def check_groups(design: MixedDesign) -> None:
                 f"{n_effects} random effects in {design.n_obs} rows cannot be told from the residual. Use fewer "
                 "effects per level."
             )
+
+
+def _check_not_saturated(design: MixedDesign, factor: GroupingFactor) -> None:
+    """Refuse a grouping whose every level the fixed effects tell apart already: no variance is left between them."""
+    intercept = any(design.columns[k] is None for k in factor.effects)
+    if not intercept or factor.n_levels > design.n_fixed or design.n_fixed >= design.n_obs:
+        return
+    fixed = np.column_stack([np.ones(design.n_obs) if (c := design.columns[k]) is None else c for k in design.fixed])
+    fixed = fixed / np.sqrt((fixed**2).mean(axis=0))
+    levels = np.column_stack([factor.at_rows(level) for level in np.eye(factor.n_levels)])
+    rest = levels - fixed @ np.linalg.lstsq(fixed, levels, rcond=None)[0]
+    if np.abs(rest).max() < _SATURATED:
+        raise DesignError(
+            f"The fixed effects already tell all {factor.n_levels} levels of {factor.name!r} apart, so no variance "
+            "between them can be estimated. Leave this bar term out, or drop predictors that are constant within its "
+            "levels."
+        )
 
 
 def _check_name(factor: GroupingFactor) -> None:

@@ -395,3 +395,15 @@ def test_the_smallest_data_that_can_be_fitted():
     assert fit.converged
     assert np.isfinite(fit.table().drop(columns="term").to_numpy()).all()
     assert_allclose(fit.table()["estimate"][0], FRAME["outcome"].iloc[[0, 1, 6, 7]].mean())  # balanced
+
+
+def test_fixed_effects_that_tell_every_level_apart_leave_no_variance_between_them():
+    rng = np.random.default_rng(4)
+    patient = np.repeat(["a", "b", "c"], 20)
+    frame = pd.DataFrame({"patient_id": patient, "x": rng.normal(size=60), "outcome": rng.normal(size=60)})
+    # intercept and two predictors that are constant within patients: three numbers for three patients
+    frame["severity"] = frame["patient_id"].map({"a": 1.0, "b": 2.0, "c": 4.0})
+    frame["age"] = frame["patient_id"].map({"a": 30.0, "b": 50.0, "c": 20.0})
+    with pytest.raises(DesignError, match="already tell all 3 levels of 'patient_id' apart"):
+        als.mixed("outcome ~ x + severity + age + (1 | patient_id)", frame)
+    assert als.mixed("outcome ~ x + severity + (1 | patient_id)", frame).glance()["converged"].iloc[0]
