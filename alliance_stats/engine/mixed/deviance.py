@@ -63,6 +63,10 @@ class Evaluation:
         self.cross = s.total - flat @ flat.T - self._outer_rhs.T @ self._solved
         self.triangle = np.linalg.cholesky(self.cross).T
 
+    def at(self, covariance: CovarianceState) -> Evaluation:
+        """Evaluate the same problem at another point."""
+        return Evaluation(self.statistics, covariance, self.reml)
+
     def _factorise_outer(self) -> OuterFactor:
         s, layout = self.statistics, self.statistics.layout
         w = self._whitened_entries

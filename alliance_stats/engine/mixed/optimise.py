@@ -202,7 +202,7 @@ def observed_hessian(evaluation: Evaluation, free: np.ndarray) -> Floats:
 
 def _gradient_at(evaluation: Evaluation, covariance: CovarianceState) -> Floats:
     try:
-        return Evaluation(evaluation.statistics, covariance, evaluation.reml).gradient
+        return evaluation.at(covariance).gradient
     except LinAlgError:
         return np.full(covariance.values.size, np.nan)
 

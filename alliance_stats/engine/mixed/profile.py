@@ -64,7 +64,7 @@ class _Profile:
         for k, matrix in zip(self.others, others, strict=True):
             matrices[k] = matrix
         matrices[self.factor] = np.array([[self._relative(share, others)]])
-        evaluation = Evaluation(self.start.statistics, state(self.start.covariance.factors, matrices), self.start.reml)
+        evaluation = self.start.at(state(self.start.covariance.factors, matrices))
         return evaluation.value, evaluation
 
     def _with_gradient(self, share: float, others: CovarianceState) -> tuple[float, Floats]:

@@ -151,7 +151,7 @@ def row_degrees_of_freedom(
         for shift in (step, -step):
             values = covariance.values.copy()
             values[r] += shift
-            moved = Evaluation(evaluation.statistics, covariance.moved(values), evaluation.reml)
+            moved = evaluation.at(covariance.moved(values))
             sides.append(row_variances(moved, rows, outcome))
         slopes.append((sides[0] - sides[1]) / (2 * step) / size)
     relative = np.column_stack([*slopes, np.where(base > 0, 1.0, 0.0)])  # the last: v is proportional to σ²
