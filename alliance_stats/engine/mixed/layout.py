@@ -111,6 +111,11 @@ class OuterLayout:
                 places[own] = group.start + group.places(self.local[a[own]], self.local[b[own]])
         return places
 
+    def entry(self, level: Ints, column: Ints) -> Ints:
+        """Entry of each (inner level, outer column); every pair must be one that occurs."""
+        keys = self.entry_level * self.n_columns + self.entry_column
+        return np.searchsorted(keys, level * self.n_columns + column)
+
     def columns_of(self, factor: int) -> slice:
         """Columns of one outer factor."""
         start = self.first_column[factor]
