@@ -14,6 +14,7 @@ from alliance_stats.engine.mixed.covariance import state
 from alliance_stats.engine.mixed.design import MixedDesign
 from alliance_stats.engine.mixed.deviance import Evaluation
 from alliance_stats.engine.mixed.optimise import optimise
+from alliance_stats.engine.mixed.parameters import State
 from alliance_stats.engine.mixed.statistics import collect
 
 #: A division by zero in a fit is a fault, even where its result is not used.
@@ -126,7 +127,7 @@ def test_first_pivot_zero_beside_a_slope_variance_that_is_not(reml):
 def test_leaves_a_corner_when_it_starts_in_one(start):
     design, _ = standardise(_without_intercept_variance())
     evaluate = module._Counter(collect(design), True)
-    run = module._run(evaluate, state(design.factors, [np.array(start, float)]))
+    run = module._run(evaluate, State(state(design.factors, [np.array(start, float)])))
     _, story, _ = fit(_without_intercept_variance())
     assert run is not None
     assert run[1].converged
@@ -150,7 +151,7 @@ def test_escapes_where_only_a_mixture_of_effects_helps():
     statistics = collect(design)
     at_zero = Evaluation(statistics, state(design.factors, [np.zeros((2, 2))]), True)
     assert not module.free_parameters(at_zero).any()  # Newton's method sees nothing to do
-    evaluation, story = module._run(module._Counter(statistics, True), at_zero.covariance)
+    evaluation, story = module._run(module._Counter(statistics, True), at_zero.state)
     assert story.converged
     assert evaluation.value < at_zero.value - 1e-3
     assert evaluation.value - best_of_many_starts(design, True, 4) < 1e-6

@@ -121,7 +121,7 @@ def standardise(design: MixedDesign) -> tuple[MixedDesign, Coordinates]:
         outcome_scale=scale,
         intercept=next((at for at, k in enumerate(design.fixed) if design.columns[k] is ONES), None),
     )
-    return MixedDesign(outcome / scale, pool.columns, fixed, factors), coordinates
+    return MixedDesign(outcome / scale, pool.columns, fixed, factors, design.residual), coordinates
 
 
 def _root_mean_square(values: Floats) -> float:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from alliance_stats.engine.mixed.residual import ResidualStructure
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -100,12 +105,15 @@ class MixedDesign:
         Positions of the fixed-effect columns.
     factors : tuple of GroupingFactor
         At least one.
+    residual : ResidualStructure, optional
+        How residuals are correlated, and how their variance differs; by default independent, of one variance.
     """
 
     outcome: Floats
     columns: Sequence[Floats | None]
     fixed: tuple[int, ...]
     factors: tuple[GroupingFactor, ...] = field(default_factory=tuple)
+    residual: ResidualStructure | None = None
 
     @property
     def n_obs(self) -> int:
@@ -117,10 +125,19 @@ class MixedDesign:
         """Number of fixed effects."""
         return len(self.fixed)
 
-    @property
+    @cached_property
     def inner(self) -> int:
         """Position of the factor whose effects are eliminated level by level: the one with most levels.
 
-        Rows belong to one level of it, so a factor with ``membership`` cannot be it.
+        Rows belong to one level of it, so a factor with ``membership`` cannot be it; nor can one whose levels share a
+        group of correlated residuals.
         """
-        return int(np.argmax([factor.n_levels * (factor.membership is None) for factor in self.factors]))
+        return int(np.argmax([factor.n_levels * self._may_be_inner(factor) for factor in self.factors]))
+
+    def _may_be_inner(self, factor: GroupingFactor) -> bool:
+        if factor.membership is not None:
+            return False
+        if self.residual is None:
+            return True
+        linked = self.residual.linked
+        return bool((factor.codes[linked] == factor.codes[self.residual.previous[linked]]).all())

@@ -17,6 +17,7 @@ Biometrics, 51, 1440-1450 (average information).
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.linalg import LinAlgError
@@ -26,8 +27,13 @@ from alliance_stats.engine.mixed.covariance import CovarianceState
 from alliance_stats.engine.mixed.design import Floats
 from alliance_stats.engine.mixed.inner import factorise
 from alliance_stats.engine.mixed.outer import OuterFactor, factorise_outer
+from alliance_stats.engine.mixed.parameters import State
 from alliance_stats.engine.mixed.statistics import Statistics
 from alliance_stats.engine.mixed.sums import sum_by, sum_rows_by
+
+if TYPE_CHECKING:
+    from alliance_stats.engine.mixed.residual_basis import ResidualPoint
+    from alliance_stats.engine.mixed.residual_scores import ResidualScores
 
 
 class Evaluation:
@@ -39,6 +45,8 @@ class Evaluation:
     covariance : CovarianceState
         Relative covariances.
     reml : bool
+    residual : ResidualPoint, optional
+        Where the statistics depend on residual parameters: the point that they are for.
 
     Raises
     ------
@@ -46,8 +54,11 @@ class Evaluation:
         If rounding makes a system indefinite at this point.
     """
 
-    def __init__(self, statistics: Statistics, covariance: CovarianceState, reml: bool) -> None:
+    def __init__(
+        self, statistics: Statistics, covariance: CovarianceState, reml: bool, residual: ResidualPoint | None = None
+    ) -> None:
         self.statistics = statistics
+        self.residual = residual
         self.covariance = covariance
         self.reml = reml
         s = statistics
@@ -63,9 +74,22 @@ class Evaluation:
         self.cross = s.total - flat @ flat.T - self._outer_rhs.T @ self._solved
         self.triangle = np.linalg.cholesky(self.cross).T
 
-    def at(self, covariance: CovarianceState) -> Evaluation:
-        """Evaluate the same problem at another point."""
-        return Evaluation(self.statistics, covariance, self.reml)
+    @property
+    def state(self) -> State:
+        """The point: covariances and residual parameters."""
+        if self.residual is None:
+            return State(self.covariance)
+        return State(self.covariance, self.residual.parameters, self.residual.basis.classes.model)
+
+    def at(self, point: State | CovarianceState) -> Evaluation:
+        """Evaluate the same problem at another point (without residual parameters: at those of this one)."""
+        if isinstance(point, CovarianceState) or self.residual is None:
+            covariance = point if isinstance(point, CovarianceState) else point.covariance
+            return Evaluation(self.statistics, covariance, self.reml, self.residual)
+        residual = self.residual
+        if not np.array_equal(point.residual, residual.parameters):
+            residual = residual.basis.point(point.residual)
+        return Evaluation(residual.statistics, point.covariance, self.reml, residual)
 
     def _factorise_outer(self) -> OuterFactor:
         s, layout = self.statistics, self.statistics.layout
@@ -110,7 +134,7 @@ class Evaluation:
     def value(self) -> float:
         """−2 log-likelihood, or the REML criterion."""
         diagonal = np.diag(self.triangle)
-        value = self.inner.log_determinant + self.outer.log_determinant
+        value = self.statistics.log_determinant + self.inner.log_determinant + self.outer.log_determinant
         if self.reml:
             value += 2 * np.log(diagonal[:-1]).sum()
         return float(value + self.n_free * (1 + np.log(2 * np.pi * diagonal[-1] ** 2 / self.n_free)))
@@ -166,9 +190,14 @@ class Evaluation:
         inner = left - np.einsum("kjm,rkm->rjm", self._whitened_gram, self.inner.whiten(left))
         return inner, direct - self.outer.multiply(solved)
 
-    def random_cross(self, inner_v: Floats, outer_v: Floats) -> tuple[Floats, Floats]:
-        """``Z'Z v`` for coefficients ``v`` of the random effects, (r, q, m) and (M, r)."""
-        s = self.statistics
+    def random_cross(
+        self, inner_v: Floats, outer_v: Floats, statistics: Statistics | None = None
+    ) -> tuple[Floats, Floats]:
+        """``Z'ΩZ v`` for coefficients ``v`` of the random effects, (r, q, m) and (M, r).
+
+        With other ``statistics`` of the same design, their ``Z'ΩZ``.
+        """
+        s = statistics or self.statistics
         inner_cross = np.einsum("jkm,rkm->rjm", s.inner_gram, inner_v)
         outer_cross = s.outer_product @ outer_v
         if s.layout.n_columns:
@@ -247,9 +276,17 @@ class Evaluation:
 
     @cached_property
     def gradient(self) -> Floats:
-        """Derivative of the value with respect to the covariance parameters."""
+        """Derivative of the value with respect to the parameters: of the covariances, then of the residuals."""
         gamma = self.gradient_matrices
-        return np.array([np.sum(gamma[p.factor] * p.derivative) for p in self.covariance.parameters])
+        own = np.array([np.sum(gamma[p.factor] * p.derivative) for p in self.covariance.parameters])
+        return own if self.residual is None else np.append(own, self.residual_scores.gradient)
+
+    @cached_property
+    def residual_scores(self) -> ResidualScores:
+        """What the residual parameters do to the value."""
+        from alliance_stats.engine.mixed.residual_scores import ResidualScores
+
+        return ResidualScores(self)
 
     # ---- average information -----------------------------------------------------------------------------------
 
@@ -265,7 +302,7 @@ class Evaluation:
             else:
                 own = self._outer_scores(p.factor)[:, :, -1]
                 sums.append(float(np.sum(p.derivative * (own.T @ own))))
-        return np.array(sums)
+        return np.array(sums) if self.residual is None else np.append(sums, self.residual_scores.score_sums)
 
     def _outer_scores(self, factor: int) -> Floats:
         """Scores of one outer factor, (levels, q, p+1)."""
@@ -276,22 +313,27 @@ class Evaluation:
     @cached_property
     def average_information(self) -> Floats:
         """Average-information approximation to the Hessian of the value, σ² profiled out."""
+        if self.residual is not None:
+            return self.residual_scores.average_information
         s = self.statistics
-        inner_v, outer_v = self._working_coefficients()
+        inner_v, outer_v = self.working_coefficients()
         inner_cross, outer_cross = self.random_cross(inner_v, outer_v)
         flat_v, (inner, outer) = inner_v.reshape(len(inner_v), -1), self.scores
         raw = flat_v @ inner_cross.reshape(flat_v.shape).T + outer_v.T @ outer_cross
         projected = flat_v @ inner[:-1].reshape(s.n_fixed, -1).T + outer_v.T @ outer[:, :-1]
-        whitened = self.inner.whiten(inner_cross)
-        flat = whitened.reshape(flat_v.shape)
-        rhs = self.outer.roots.apply(outer_cross - self._shared(whitened), transposed=True)
-        solved = self.outer.solve(rhs)
-        information = raw - flat @ flat.T - rhs.T @ solved - projected @ projected.T
+        information = raw - self.absorbed(inner_cross, outer_cross) - projected @ projected.T
         sums = self.score_sums
         information = self.n_free * (information - np.outer(sums, sums))
         return 0.5 * (information + information.T)
 
-    def _working_coefficients(self) -> tuple[Floats, Floats]:
+    def absorbed(self, inner_cross: Floats, outer_cross: Floats) -> Floats:
+        """``u'ΩZ M Z'Ωu`` from ``Z'Ωu``, (r, r): what the random effects take away from ``u'Ωu`` to make ``u'V⁻¹u``."""
+        whitened = self.inner.whiten(inner_cross)
+        flat = whitened.reshape(len(whitened), -1)
+        rhs = self.outer.roots.apply(outer_cross - self._shared(whitened), transposed=True)
+        return flat @ flat.T + rhs.T @ self.outer.solve(rhs)
+
+    def working_coefficients(self) -> tuple[Floats, Floats]:
         """``v`` with ``V_r P y = Z v`` for each parameter: (k, q, m) and (M, k)."""
         s = self.statistics
         parameters = self.covariance.parameters

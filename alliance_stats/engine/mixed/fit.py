@@ -15,18 +15,38 @@ from alliance_stats.engine.mixed.inference import FixedInference, infer
 from alliance_stats.engine.mixed.kenward_roger import KenwardRoger, kenward_roger
 from alliance_stats.engine.mixed.optimise import Story, optimise
 from alliance_stats.engine.mixed.predict import LevelEffects, level_effects
+from alliance_stats.engine.mixed.residual_basis import ResidualBasis
 from alliance_stats.engine.mixed.row_prediction import (
     PredictionRows,
     row_degrees_of_freedom,
     row_estimates,
     row_variances,
 )
-from alliance_stats.engine.mixed.statistics import collect
+from alliance_stats.engine.mixed.statistics import Statistics, collect
 from alliance_stats.engine.threads import one_blas_thread
 from alliance_stats.errors import DesignError
 
 #: Share of the outcome's variance below which a residual variance is rounding.
 _NO_RESIDUAL = 1e-11
+
+
+@dataclass(frozen=True)
+class ResidualEstimate:
+    """Estimated residual structure.
+
+    Parameters
+    ----------
+    rho : float
+        Correlation of residuals one unit of time apart; NaN where residuals are not correlated.
+    ratios : ndarray of shape (n_strata,)
+        Residual standard deviation of each stratum relative to the first one's.
+    on_boundary : ndarray of bool, shape (k,)
+        Which of the parameters (correlation first) stand at the limit of what is possible.
+    """
+
+    rho: float
+    ratios: Floats
+    on_boundary: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -51,6 +71,8 @@ class MixedSolution:
         Fixed effects, covariance parameters and σ².
     story : Story
         What the optimiser did.
+    residual : ResidualEstimate or None
+        The residual parameters, where the model has any.
     """
 
     n_obs: int
@@ -63,6 +85,7 @@ class MixedSolution:
     criterion: float
     n_parameters: int
     story: Story
+    residual: ResidualEstimate | None
     _evaluation: Evaluation
     _coordinates: Coordinates
 
@@ -147,10 +170,9 @@ def fit_mixed(design: MixedDesign, reml: bool = True) -> MixedSolution:
         )
     standard, coordinates = standardise(design)
     with one_blas_thread():
-        statistics = collect(standard)
-        _check_outcome_varies(statistics.total)
+        source = _source(standard)
         try:
-            evaluation, story = optimise(statistics, standard.factors, reml)
+            evaluation, story = optimise(source, standard.factors, reml)
         except LinAlgError as error:
             raise DesignError(
                 "The likelihood cannot be computed: the fixed effects are (nearly) collinear. Leave one of them out."
@@ -171,11 +193,33 @@ def fit_mixed(design: MixedDesign, reml: bool = True) -> MixedSolution:
             sigma2=scale**2 * evaluation.sigma2,
             random_covariances=covariances,
             criterion=evaluation.value + coordinates.criterion_to_raw(design.n_obs, reml),
-            n_parameters=design.n_fixed + evaluation.covariance.values.size + 1,
+            n_parameters=design.n_fixed + evaluation.state.values.size + 1,
             story=story,
+            residual=_residual_estimate(evaluation),
             _evaluation=evaluation,
             _coordinates=coordinates,
         )
+
+
+def _residual_estimate(evaluation: Evaluation) -> ResidualEstimate | None:
+    state = evaluation.state
+    if state.model is None:
+        return None
+    ratios = np.exp(state.model.log_ratios(state.residual))
+    return ResidualEstimate(state.model.rho(state.residual), ratios, state.on_boundary[state.n_covariance :])
+
+
+def _source(design: MixedDesign) -> Statistics | ResidualBasis:
+    """Sum the rows into what the criterion is computed from."""
+    if design.residual is None:
+        statistics = collect(design)
+        _check_outcome_varies(statistics.total)
+        return statistics
+    basis = ResidualBasis(design)
+    model = basis.classes.model
+    statistics = basis.point(model.start()).statistics
+    _check_outcome_varies(statistics.total)
+    return basis if model.n_parameters else statistics
 
 
 def _check_outcome_varies(total: Floats) -> None:

@@ -59,9 +59,8 @@ class FixedInference:
 
 def interior_parameters(evaluation: Evaluation) -> np.ndarray:
     """Which covariance parameters vary in the neighbourhood of the optimum, (k,) of bool."""
-    # A pivot at exactly zero is on the boundary: its estimate does not.
-    on_boundary = evaluation.covariance.pivots & (evaluation.covariance.values <= 0)
-    return free_parameters(evaluation) & ~on_boundary
+    # A parameter at exactly its limit is on the boundary: its estimate does not.
+    return free_parameters(evaluation) & ~evaluation.state.on_boundary
 
 
 def infer(evaluation: Evaluation) -> FixedInference:
@@ -81,8 +80,15 @@ def _score_products(evaluation: Evaluation, free: np.ndarray) -> list[Floats]:
     for at, factor in enumerate(s.outer_factors):
         own = outer[s.layout.columns_of(at), :-1].reshape(s.layout.n_levels[at], s.layout.n_effects[at], -1)
         grams[factor] = np.einsum("lja,lkb->abjk", own, own, optimize=True)
-    parameters = [p for p, is_free in zip(evaluation.covariance.parameters, free, strict=True) if is_free]
-    return [np.einsum("abjk,jk->ab", grams[p.factor], p.derivative) for p in parameters]
+    described = evaluation.covariance.parameters
+    products = [
+        np.einsum("abjk,jk->ab", grams[p.factor], p.derivative)
+        for p, is_free in zip(described, free[: len(described)], strict=True)
+        if is_free
+    ]
+    if evaluation.residual is None:
+        return products
+    return [*products, *-evaluation.residual_scores.products[free[len(described) :], :-1, :-1]]
 
 
 def _parameter_covariance(evaluation: Evaluation, free: np.ndarray) -> Floats:

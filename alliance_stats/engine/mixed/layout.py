@@ -9,6 +9,7 @@ big component is eliminated sparsely (``elimination``) where every outer factor 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -95,6 +96,12 @@ class OuterLayout:
     pair_a: Ints
     pair_b: Ints
     pair_position: Ints
+
+    @cached_property
+    def distinct_pairs(self) -> tuple[Ints, Ints]:
+        """Places in block storage where outer columns meet, each once, and a pair of entries that meets there."""
+        place, pair = np.unique(self.pair_position, return_index=True)
+        return place, pair
 
     @property
     def n_entries(self) -> int:

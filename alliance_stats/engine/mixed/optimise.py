@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from alliance_stats.engine.mixed.covariance import CovarianceState, state
+from alliance_stats.engine.mixed.covariance import state
 from alliance_stats.engine.mixed.design import Floats, GroupingFactor
 from alliance_stats.engine.mixed.deviance import Evaluation
+from alliance_stats.engine.mixed.parameters import State
+from alliance_stats.engine.mixed.residual_basis import ResidualBasis
 from alliance_stats.engine.mixed.start import moment_start
 from alliance_stats.engine.mixed.statistics import Statistics
 
@@ -29,6 +31,8 @@ _MAX_STEPS = 100
 _LOCAL = 0.1
 #: Relative variances (in standardised columns) to start from when the first start is not enough.
 _MORE_STARTS = (0.3, 0.02, 5.0)
+#: Correlation of neighbouring residuals that these starts have.
+_LATER_CORRELATION = 0.7
 #: Below this many rows further starts are always tried: they cost milliseconds, and small data have local optima.
 _SMALL = 400
 
@@ -69,24 +73,32 @@ class Story:
 class _Counter:
     """Evaluates the criterion and counts."""
 
-    def __init__(self, statistics: Statistics, reml: bool) -> None:
-        self.statistics, self.reml, self.n = statistics, reml, 0
+    def __init__(self, source: Statistics | ResidualBasis, reml: bool) -> None:
+        self.source, self.reml, self.n = source, reml, 0
 
-    def __call__(self, covariance: CovarianceState) -> Evaluation | None:
+    def __call__(self, at: State, near: Evaluation | None = None) -> Evaluation | None:
+        """Evaluate at a state; ``near`` lends its statistics where the residual parameters are the same."""
         self.n += 1
         try:
-            return Evaluation(self.statistics, covariance, self.reml)
+            if near is not None:
+                return near.at(at)
+            if isinstance(self.source, Statistics):
+                return Evaluation(self.source, at.covariance, self.reml)
+            point = self.source.point(at.residual)
+            return Evaluation(point.statistics, at.covariance, self.reml, point)
         except LinAlgError:
             return None
 
 
-def optimise(statistics: Statistics, factors: Sequence[GroupingFactor], reml: bool) -> tuple[Evaluation, Story]:
-    """Minimise the criterion over the relative covariances.
+def optimise(
+    source: Statistics | ResidualBasis, factors: Sequence[GroupingFactor], reml: bool
+) -> tuple[Evaluation, Story]:
+    """Minimise the criterion over the relative covariances and the residual parameters.
 
     Parameters
     ----------
-    statistics : Statistics
-        In standardised coordinates.
+    source : Statistics or ResidualBasis
+        In standardised coordinates; a basis where there are residual parameters.
     factors : sequence of GroupingFactor
     reml : bool
 
@@ -96,12 +108,11 @@ def optimise(statistics: Statistics, factors: Sequence[GroupingFactor], reml: bo
         At the best point found.
     story : Story
     """
-    evaluate = _Counter(statistics, reml)
+    evaluate = _Counter(source, reml)
     best: tuple[Evaluation, Story] | None = None
     starts = 0
     for size in (None, *_MORE_STARTS):
-        guess = moment_start(statistics, factors) if size is None else [size * np.eye(f.n_effects) for f in factors]
-        run = _run(evaluate, state(factors, guess))
+        run = _run(evaluate, _start(source, factors, size))
         starts += 1
         if run is not None and (best is None or _better(run, best)):
             best = run
@@ -113,17 +124,28 @@ def optimise(statistics: Statistics, factors: Sequence[GroupingFactor], reml: bo
     return evaluation, replace(story, evaluations=evaluate.n, starts=starts)
 
 
+def _start(source: Statistics | ResidualBasis, factors: Sequence[GroupingFactor], size: float | None) -> State:
+    """Start from moments, or from variances of one ``size``; later starts have a stronger residual correlation."""
+    if isinstance(source, Statistics):
+        statistics, residual, model = source, np.zeros(0), None
+    else:
+        model = source.classes.model
+        residual = model.start(_LATER_CORRELATION if size else None)
+        statistics = source.point(residual).statistics
+    guess = moment_start(statistics, factors) if size is None else [size * np.eye(f.n_effects) for f in factors]
+    return State(state(factors, guess), residual, model)
+
+
 def _better(run: tuple[Evaluation, Story], best: tuple[Evaluation, Story]) -> bool:
     gain = best[1].value - run[1].value
     return gain > COARSE or (run[1].converged and not best[1].converged and gain > -COARSE)
 
 
 def _worth_another_start(evaluation: Evaluation) -> bool:
-    at_zero = bool((evaluation.covariance.values[evaluation.covariance.pivots] == 0).any())
-    return at_zero or evaluation.statistics.n_obs < _SMALL
+    return bool(evaluation.state.on_boundary.any()) or evaluation.statistics.n_obs < _SMALL
 
 
-def _run(evaluate: _Counter, start: CovarianceState) -> tuple[Evaluation, Story] | None:
+def _run(evaluate: _Counter, start: State) -> tuple[Evaluation, Story] | None:
     """Newton steps from one starting point until the optimality conditions hold or nothing helps."""
     current = evaluate(start)
     if current is None:
@@ -154,10 +176,12 @@ def _run(evaluate: _Counter, start: CovarianceState) -> tuple[Evaluation, Story]
 
 
 def free_parameters(evaluation: Evaluation) -> np.ndarray:
-    """Which parameters may move: alive, and not a pivot at zero that the gradient holds there."""
-    covariance = evaluation.covariance
-    held = covariance.pivots & (covariance.values <= 0) & (evaluation.gradient >= 0)
-    return covariance.alive & ~held
+    """Which parameters may move: alive, and not at a limit where the gradient holds them."""
+    state = evaluation.state
+    lower, upper = state.limits
+    held = (state.values <= lower) & (evaluation.gradient >= 0)
+    held |= (state.values >= upper) & (evaluation.gradient <= 0)
+    return state.alive & ~held
 
 
 def _curvature(evaluate: _Counter, current: Evaluation, free: np.ndarray, observed: bool) -> Floats:
@@ -183,28 +207,28 @@ def observed_hessian(evaluation: Evaluation, free: np.ndarray) -> Floats:
 
     Steps are a thousandth of a parameter's standard error, and never across zero for a pivot.
     """
-    covariance = evaluation.covariance
+    state = evaluation.state
     at = np.flatnonzero(free)
     hessian = np.empty((at.size, at.size))
     curvature = np.diag(evaluation.average_information)
     for row, r in enumerate(at):
-        value = covariance.values[r]
+        value = state.values[r]
         step = 1e-3 * min(np.sqrt(2 / curvature[r]) if curvature[r] > 0 else 1.0, max(1.0, abs(value)))
-        back = min(step, 0.5 * value) if covariance.pivots[r] else step
+        back = min(step, 0.5 * value) if state.pivots[r] else step
         slopes = []
         for shift in (step if back == 0 else back, -back):
-            values = covariance.values.copy()
+            values = state.values.copy()
             values[r] += shift
-            slopes.append(_gradient_at(evaluation, covariance.moved(values)))
+            slopes.append(_gradient_at(evaluation, state.moved(values)))
         hessian[row] = ((slopes[0] - slopes[1]) / ((step if back == 0 else back) + back))[at]
     return 0.5 * (hessian + hessian.T)
 
 
-def _gradient_at(evaluation: Evaluation, covariance: CovarianceState) -> Floats:
+def _gradient_at(evaluation: Evaluation, at: State) -> Floats:
     try:
-        return evaluation.at(covariance).gradient
+        return evaluation.at(at).gradient
     except LinAlgError:
-        return np.full(covariance.values.size, np.nan)
+        return np.full(at.values.size, np.nan)
 
 
 def _step(hessian: Floats, gradient: Floats, free: np.ndarray, damping: float) -> Floats:
@@ -227,12 +251,12 @@ def _line_search(
     evaluate: _Counter, current: Evaluation, hessian: Floats, free: np.ndarray, newton: Floats, damping: float
 ) -> tuple[Evaluation | None, float]:
     """Raise the damping until a step goes down; return where it led, and the damping for the next one."""
-    covariance = current.covariance
+    here = current.state
     for _ in range(14):
         step = _step(hessian, current.gradient, free, damping) if damping else newton
-        values = covariance.clamped(covariance.values + step)
-        promised = float(current.gradient @ (values - covariance.values))
-        moved = evaluate(covariance.reordered(values))
+        values = here.clamped(here.values + np.clip(step, -here.reach, here.reach))
+        promised = float(current.gradient @ (values - here.values))
+        moved = evaluate(here.reordered(values), current)
         if moved is not None and promised < 0 and moved.value <= current.value + 1e-4 * promised + _noise(current):
             return moved, damping / 10 if damping > 1e-4 else 0.0
         damping = max(10 * damping, 1e-3)
@@ -246,10 +270,11 @@ def _noise(evaluation: Evaluation) -> float:
 
 def _last_step(evaluate: _Counter, current: Evaluation, newton: Floats, free: np.ndarray) -> Evaluation:
     """Take the step that promises next to nothing in the criterion: it still halves the error of the estimates."""
-    values = current.covariance.values + newton
-    if (values[current.covariance.pivots & free] <= 0).any():
+    here = current.state
+    values = here.values + newton
+    if (here.clamped(values) != values)[free].any():
         return current
-    moved = evaluate(current.covariance.moved(values))
+    moved = evaluate(here.moved(values), current)
     if moved is None or moved.value > current.value + 10 * _noise(current):
         return current
     return moved
@@ -281,7 +306,7 @@ def _escape(evaluate: _Counter, current: Evaluation) -> Evaluation | None:
         for size in (1.0, 0.1, 0.01, 1e-3, 1e-4):
             matrices = list(covariance.matrices)
             matrices[f] = matrices[f] + size * np.outer(direction, direction)
-            moved = evaluate(state(covariance.factors, matrices))
+            moved = evaluate(current.state.with_covariance(state(covariance.factors, matrices)), current)
             if moved is not None and moved.value < (best or current).value - COARSE / 10:
                 best = moved
     return best

@@ -142,16 +142,16 @@ def row_degrees_of_freedom(
     """
     base = row_variances(evaluation, rows, outcome)
     size = np.where(base > 0, base, 1.0)
-    covariance = evaluation.covariance
+    state = evaluation.state
     slopes = []
     for r in np.flatnonzero(interior_parameters(evaluation)):
-        value = covariance.values[r]
-        step = 1e-4 * (value if covariance.pivots[r] else max(1.0, abs(value)))
+        value = state.values[r]
+        step = 1e-4 * (value if state.pivots[r] else max(1.0, abs(value)))
         sides = []
         for shift in (step, -step):
-            values = covariance.values.copy()
+            values = state.values.copy()
             values[r] += shift
-            moved = evaluation.at(covariance.moved(values))
+            moved = evaluation.at(state.moved(values))
             sides.append(row_variances(moved, rows, outcome))
         slopes.append((sides[0] - sides[1]) / (2 * step) / size)
     relative = np.column_stack([*slopes, np.where(base > 0, 1.0, 0.0)])  # the last: v is proportional to σ²

@@ -70,10 +70,11 @@ class Statistics:
     def outer_product(self) -> csr_array:
         """``Z2'ΩZ2`` as a sparse matrix (M, M)."""
         layout = self.layout
-        met = np.flatnonzero(self.outer_gram[layout.pair_position])
-        a, b = layout.entry_column[layout.pair_a[met]], layout.entry_column[layout.pair_b[met]]
-        place, first = np.unique(layout.pair_position[met], return_index=True)
-        a, b, value = a[first], b[first], self.outer_gram[place]
+        place, pair = layout.distinct_pairs
+        value = self.outer_gram[place]
+        met = np.flatnonzero(value)
+        value, pair = value[met], pair[met]
+        a, b = layout.entry_column[layout.pair_a[pair]], layout.entry_column[layout.pair_b[pair]]
         apart = a != b
         rows, columns = np.append(a, b[apart]), np.append(b, a[apart])
         shape = (layout.n_columns, layout.n_columns)
