@@ -102,10 +102,18 @@ def kenward_roger(evaluation: Evaluation) -> KenwardRoger:
     """
     if not evaluation.reml:
         raise DesignError("Kenward-Roger degrees of freedom are defined for REML fits. Fit with method='REML'.")
+    if evaluation.residual is not None:
+        from alliance_stats.engine.mixed.kenward_roger_residual import residual_products
+
+        return _adjusted(evaluation, *residual_products(evaluation))
     directions = _directions(evaluation)
     p_matrices, q_matrices = _products(evaluation, directions)
     traces = _traces(evaluation, directions)
-    weights = _weights(p_matrices, q_matrices, traces)
+    return _adjusted(evaluation, p_matrices, q_matrices, _weights(p_matrices, q_matrices, traces))
+
+
+def _adjusted(evaluation: Evaluation, p_matrices: Floats, q_matrices: Floats, weights: Floats) -> KenwardRoger:
+    """Put ``P``, ``Q`` and the covariance of the parameters together."""
     bracket = np.einsum("rs,rsij->ij", weights, q_matrices)
     bracket -= np.einsum("rs,rij,sjk->ik", weights, p_matrices, p_matrices)
     p = evaluation.statistics.n_fixed
@@ -159,11 +167,13 @@ def _products(evaluation: Evaluation, directions: list[_Direction]) -> tuple[Flo
     inner, outer = evaluation.scores
     scores = inner[:-1], outer[:, :-1]
     for s, direction in enumerate(directions):
-        own = _turned(evaluation, direction, *scores)
+        own = turned(evaluation, direction.factor, direction.pattern, *scores)
         p_matrices[s] = -_inner_product(own, scores)
         moved = evaluation.project(*evaluation.random_cross(*own))
         for r in range(n):
-            q_matrices[r, s] = _inner_product(_turned(evaluation, directions[r], *scores), moved)
+            q_matrices[r, s] = _inner_product(
+                turned(evaluation, directions[r].factor, directions[r].pattern, *scores), moved
+            )
     values = np.array([direction.value for direction in directions])
     p_matrices[n] = -np.eye(p) - np.einsum("r,rij->ij", values, p_matrices[:n])
     for r in range(n):
@@ -173,17 +183,17 @@ def _products(evaluation: Evaluation, directions: list[_Direction]) -> tuple[Flo
     return p_matrices, q_matrices
 
 
-def _turned(evaluation: Evaluation, direction: _Direction, inner: Floats, outer: Floats) -> tuple[Floats, Floats]:
-    """``(I ⊗ E)`` times coefficients: (p, q, m) and (M, p), zero outside the direction's factor."""
+def turned(evaluation: Evaluation, factor: int, pattern: Floats, inner: Floats, outer: Floats) -> tuple[Floats, Floats]:
+    """``(I ⊗ E)`` times coefficients: (p, q, m) and (M, p), zero outside the factor."""
     s = evaluation.statistics
-    if direction.factor == s.inner_factor:
-        return np.einsum("jk,rkm->rjm", direction.pattern, inner), np.zeros_like(outer)
-    at = s.outer_factors.index(direction.factor)
+    if factor == s.inner_factor:
+        return np.einsum("jk,rkm->rjm", pattern, inner), np.zeros_like(outer)
+    at = s.outer_factors.index(factor)
     columns, q = s.layout.columns_of(at), s.layout.n_effects[at]
-    turned = np.zeros_like(outer)
+    moved = np.zeros_like(outer)
     own = outer[columns].reshape(-1, q, outer.shape[1])
-    turned[columns] = np.einsum("jk,lkr->ljr", direction.pattern, own).reshape(-1, outer.shape[1])
-    return np.zeros_like(inner), turned
+    moved[columns] = np.einsum("jk,lkr->ljr", pattern, own).reshape(-1, outer.shape[1])
+    return np.zeros_like(inner), moved
 
 
 def _inner_product(a: tuple[Floats, Floats], b: tuple[Floats, Floats]) -> Floats:

@@ -43,8 +43,8 @@ class ResidualStructure:
     Parameters
     ----------
     correlation : {"none", "ar1", "car1"}
-        ``"ar1"``: ρ per unit of time, between −1 and 1, whole gaps; ``"car1"``: ρ per unit of time, between 0 and 1, any
-        gaps.
+        ``"ar1"``: ρ per unit of time, between −1 and 1, whole gaps; ``"car1"``: ρ per unit of time, between 0 and 1,
+        any gaps.
     previous : ndarray of int, shape (n_obs,)
         The row before in the same group, −1 where there is none (everywhere without correlation).
     gap : ndarray of shape (n_obs,)
@@ -97,8 +97,8 @@ class ResidualStructure:
 class ResidualModel:
     """The residual parameters: one for the correlation, then log ratios of standard deviations.
 
-    The correlation is held as ``atanh ρ`` (AR(1)), or in continuous time as the logarithm of the range, the time in which
-    it falls to 1/e, in units of the median gap.
+    The correlation is held as ``atanh ρ`` (AR(1)), or in continuous time as the logarithm of the range, the time in
+    which it falls to 1/e, in units of the median gap.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ class ResidualModel:
         return np.concatenate([[0.0], parameters[int(self.has_correlation) :]])
 
     def decay(self, parameters: Floats, gap: Floats) -> tuple[Floats, Floats, Floats]:
-        """Correlation ``x`` at each gap, ``1 − x²``, and ``dx/dparameter``; ``x`` is 0 where the gap is 0 (no neighbour)."""
+        """Correlation ``x`` at each gap, ``1 − x²``, and ``dx/dparameter``; without a neighbour (gap 0) ``x`` is 0."""
         apart = gap > 0
         if not self.has_correlation:
             return np.zeros(gap.size), np.ones(gap.size), np.zeros(gap.size)

@@ -1,7 +1,7 @@
 """Operations of a residual structure on rows: its inverse covariance, its derivative, and its root.
 
-``Ω = W'W`` with ``W`` bidiagonal within groups. ``W'z = t`` is solved backwards in time, all groups at once: first every last
-row of a group, then every row before it, and so on.
+``Ω = W'W`` with ``W`` bidiagonal within groups. ``W'z = t`` is solved backwards in time, all groups at once: first
+every last row of a group, then every row before it, and so on.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Gradient and information of the residual parameters.
 
-With ``Ω`` the inverse of the residuals' relative covariance, ``Ω_r`` its derivative, and ``ρ_j = e_j − Z b_j`` what is left
-of the orthonormal columns ``e_j`` of ``[X y]`` after their predicted random effects ``b_j = ΦZ'V⁻¹e_j``:
+With ``Ω`` the inverse of the residuals' relative covariance, ``Ω_r`` its derivative, and ``ρ_j = e_j − Z b_j`` what is
+left of the orthonormal columns ``e_j`` of ``[X y]`` after their predicted random effects ``b_j = ΦZ'V⁻¹e_j``:
 
     d log|V| = d log|R| + tr(M Z'Ω_rZ),   M = Φ − ΦZ'V⁻¹ZΦ,
     e_i'V⁻¹V_rV⁻¹e_j = −ρ_i'Ω_rρ_j.
@@ -112,7 +112,7 @@ class ResidualScores:
         for k, row in enumerate(entries):
             met[k] = np.bincount(a, row[b] * weight, layout.n_entries)
             met[k] += np.bincount(b[apart], (row[a] * weight)[apart], layout.n_entries)
-        place, pair = layout.distinct_pairs
+        pair = layout.distinct_pairs[1]
         twice = np.where(layout.entry_column[a[pair]] == layout.entry_column[b[pair]], 1.0, 2.0)
         return inner, -matrix @ met, twice * weight[pair]
 
