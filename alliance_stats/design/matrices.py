@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from alliance_stats.design.functions import formula_functions
 from alliance_stats.design.group_checks import check_groups
 from alliance_stats.design.membership import Members, check_members
 from alliance_stats.design.recipes import Recipe
+from alliance_stats.design.residuals import Residuals, ResidualSpec, group_codes, residual_columns
 from alliance_stats.design.safe_names import safe_names, user_names
 from alliance_stats.design.sample import Sample, take_sample
 from alliance_stats.design.tokens import tokenize
@@ -41,6 +42,8 @@ class ModelArrays:
         Rows used and left out.
     recipes : mapping of str to Recipe
         For each expression of the formula's right side, how to compute it for new rows.
+    residuals : Residuals
+        Residual structure and offset, with their names.
     """
 
     design: MixedDesign
@@ -49,6 +52,7 @@ class ModelArrays:
     levels: tuple[pd.Index, ...]
     sample: Sample
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    residuals: Residuals = field(default_factory=Residuals)
 
     @property
     def group_names(self) -> tuple[str, ...]:
@@ -75,6 +79,7 @@ def model_arrays(
     frame: pd.DataFrame,
     missing: str = "drop",
     membership: Mapping[str, pd.DataFrame] | None = None,
+    residual: ResidualSpec | None = None,
 ) -> ModelArrays:
     """Build the arrays of a mixed model.
 
@@ -86,6 +91,8 @@ def model_arrays(
     missing : {"drop", "raise"}
     membership : mapping of str to DataFrame, optional
         For each ``mm(group)`` of the formula, its ``row, level, weight``.
+    residual : ResidualSpec, optional
+        What is asked about residuals, and the offset.
 
     Raises
     ------
@@ -100,7 +107,9 @@ def model_arrays(
         )
     members = check_members(tuple(t.group[0] for t in formula.random if t.membership), membership, len(frame))
     known = {own.column: own.known() for own in members.values()}
-    sample = take_sample(frame.assign(**known) if known else frame, (*formula.variables, *known), missing)
+    spec = residual or ResidualSpec()
+    wanted = tuple(dict.fromkeys([*formula.variables, *known, *spec.variables]))
+    sample = take_sample(frame.assign(**known) if known else frame, wanted, missing)
     if INTERCEPT in formula.predictors:
         raise DataError(f"The column {INTERCEPT!r} has the name of the intercept's own term. Rename it.")
     predictors = sample.frame.assign(**{name: _as_predictor(sample.frame[name]) for name in formula.predictors})
@@ -112,9 +121,23 @@ def model_arrays(
     _check_predictors(fixed)
     places = tuple(pool.add(name, values) for name, values in fixed.items())
     factors, effect_names, levels = _grouping_factors(formula.random, sample, predictors, pool, members, recipes)
-    design = MixedDesign(outcome, pool.columns, places, factors)
+    residuals = residual_columns(sample.frame, spec)
+    if residuals.offset is not None:
+        outcome = outcome - residuals.offset
+    design = MixedDesign(outcome, pool.columns, places, factors, residuals.structure)
     check_groups(design)
-    return ModelArrays(design, tuple(fixed), effect_names, levels, sample, recipes)
+    if not design.has_inner:
+        # No grouping keeps the residual groups whole: patients without effects of their own do.
+        carrier = _without_effects(sample.frame, spec)
+        design = replace(design, factors=(*factors, carrier))
+        effect_names, levels = (*effect_names, ()), (*levels, pd.RangeIndex(carrier.n_levels).astype(str))
+    return ModelArrays(design, tuple(fixed), effect_names, levels, sample, recipes, residuals)
+
+
+def _without_effects(frame: pd.DataFrame, spec: ResidualSpec) -> GroupingFactor:
+    """The residual groups as a grouping that has no random effects."""
+    codes = group_codes(frame, spec.group)
+    return GroupingFactor(spec.group_name, codes, int(codes.max()) + 1, (), ())
 
 
 def _as_predictor(column: pd.Series) -> pd.Series:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from alliance_stats.engine.mixed.design import MixedDesign
 from alliance_stats.engine.mixed.fit import MixedSolution, fit_mixed
 from alliance_stats.errors import ConvergenceWarning, DataError, count
 from alliance_stats.models.distributions import chi2_p_value
@@ -82,6 +83,7 @@ def anova(*fits: MixedResult | QuestionResult) -> pd.DataFrame:
     design, and χ²(``df``) is used, which errs towards keeping the smaller model: ``reference`` ends in "conservative".
     The mixture takes the variances that both models have to be above zero, and many levels of the grouping; with fewer
     it, too, errs towards the smaller model (100 therapists of 4 patients: true level .086 in place of .10).
+    The correlation of CAR(1) residuals has its bound at zero, too, and counts as a variance here; AR(1)'s does not.
     A pair in which the smaller model is no special case of the larger has no test ("not nested").
 
     References
@@ -166,8 +168,7 @@ def _test(smaller: _Candidate, larger: _Candidate) -> dict[str, object]:
     if not is_nested(small, large):
         return _no_test("not nested")
     statistic = _statistic(smaller.solution.criterion, larger.solution.criterion)
-    n_effects = [sum(factor.n_effects for factor in design.factors) for design in (small, large)]
-    mixture, reference = _reference(df, n_effects[1] - n_effects[0])
+    mixture, reference = _reference(df, _n_bounded(large) - _n_bounded(small))
     p_value = float(np.mean([_upper_tail(statistic, k) for k in mixture]))
     return {"statistic": statistic, "df": float(df), "p_value": p_value, "reference": reference}
 
@@ -182,11 +183,17 @@ def _statistic(smaller: float, larger: float) -> float:
     return difference if difference > 1e-7 + 1e-10 * abs(smaller) else 0.0
 
 
-def _reference(df: int, n_new_effects: int) -> tuple[Sequence[int], str]:
+def _n_bounded(design: MixedDesign) -> int:
+    """Parameters that have a bound at the value that takes them out of the model: variances, and ρ ≥ 0 of CAR(1)."""
+    continuous = design.residual is not None and design.residual.correlation == "car1"
+    return sum(factor.n_effects for factor in design.factors) + continuous
+
+
+def _reference(df: int, n_bounded: int) -> tuple[Sequence[int], str]:
     """Degrees of freedom of the parts of the (even) mixture, and its name."""
-    if n_new_effects == 1:
+    if n_bounded == 1:
         return (df - 1, df), f"½χ²({df - 1})+½χ²({df})"
-    return (df,), f"χ²({df})" + (", conservative" if n_new_effects > 1 else "")
+    return (df,), f"χ²({df})" + (", conservative" if n_bounded > 1 else "")
 
 
 def _upper_tail(statistic: float, df: int) -> float:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from alliance_stats.engine.mixed.design import GroupingFactor
 from alliance_stats.errors import DataError, count, did_you_mean
+from alliance_stats.models.residual_tables import mean_residual_variance
 from alliance_stats.names import INTERCEPT
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _CENTRED = 1e-4
 def icc_table(fit: MixedResult, definition: IccDefinition) -> pd.DataFrame:
     """Each grouping's share of the variance; see :meth:`MixedResult.icc`."""
     _check_definition(definition, get_args(IccDefinition), "icc")
-    names, sigma2 = fit.arrays.group_names, fit.solution.sigma2
+    names, sigma2 = fit.arrays.group_names, mean_residual_variance(fit)
     if definition == "intercept":
         variances = np.array([_intercept_variance(fit, at) for at in range(len(names))])
     else:
@@ -119,7 +120,7 @@ def r2_table(fit: MixedResult, definition: R2Definition) -> pd.DataFrame:
 def _nakagawa(fit: MixedResult) -> pd.DataFrame:
     fixed = float(np.var(fixed_part(fit), ddof=1))
     random = sum(mean_random_variance(fit, at) for at in range(len(fit.arrays.group_names)))
-    total = fixed + random + fit.solution.sigma2
+    total = fixed + random + mean_residual_variance(fit)
     return pd.DataFrame({"kind": ["marginal", "conditional"], "r2": [fixed / total, (fixed + random) / total]})
 
 
@@ -130,7 +131,7 @@ def _rights_sterba(fit: MixedResult) -> pd.DataFrame:
     between = _level_means(predicted, factor)
     slope, mean, centred = _random_parts(fit, factor)
     within, across = float(np.var(predicted - between, ddof=1)), float(np.var(between, ddof=1))
-    sigma2 = fit.solution.sigma2
+    sigma2 = mean_residual_variance(fit)
     parts = {"fixed_within": within, "fixed_between": across, "slope": slope, "mean": mean, "residual": sigma2}
     levels = {"total": list(parts)}
     if centred:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import pandas as pd
@@ -11,11 +11,16 @@ import pandas as pd
 from alliance_stats.data.session_table import SessionTable, codebook_of, frame_of
 from alliance_stats.design.formula import parse_formula
 from alliance_stats.design.matrices import model_arrays
+from alliance_stats.design.residuals import ResidualSpec, group_columns
 from alliance_stats.engine.mixed.fit import fit_mixed
+from alliance_stats.engine.mixed.residual import Correlation
 from alliance_stats.errors import ConvergenceWarning, DataError, did_you_mean
 from alliance_stats.models.mixed_result import DfMethod, Method, MixedResult
+from alliance_stats.names import PATIENT, SESSION
 
-__all__ = ["DfMethod", "Method", "MixedResult", "mixed"]
+__all__ = ["DfMethod", "Method", "MixedResult", "ResidualKind", "mixed"]
+
+ResidualKind = Literal["independent", "ar1", "car1"]
 
 
 def mixed(
@@ -25,6 +30,12 @@ def mixed(
     *,
     df: DfMethod = "satterthwaite",
     membership: Mapping[str, pd.DataFrame] | None = None,
+    residual: ResidualKind = "independent",
+    residual_time: str = SESSION,
+    residual_group: str | Sequence[str] = PATIENT,
+    variance: str | None = None,
+    weights: str | None = None,
+    offset: str | None = None,
     missing: Literal["drop", "raise"] = "drop",
 ) -> MixedResult:
     """Fit a linear mixed model with any number of nested or crossed groupings.
@@ -44,6 +55,20 @@ def mixed(
     membership : mapping of str to DataFrame, optional
         For each ``(… | mm(group))`` of the formula, a frame ``row, level, weight`` (``row`` is the position from 0):
         the levels that each row belongs to. :func:`alliance_stats.membership` makes it by a rule.
+    residual : {"independent", "ar1", "car1"}
+        Correlation of residuals over time within a patient: none; ``"ar1"``, ρ per step between equally spaced
+        sessions (a missed session is two steps); or ``"car1"``, ρ^(time between), for any times.
+    residual_time : str
+        Column with the time, read where residuals are correlated.
+    residual_group : str or sequence of str
+        Within what residuals are correlated: patients, or ``"patient_id:therapist_episode"``, where the correlation
+        ends with a change of therapist.
+    variance : str, optional
+        Column whose levels (phases, raters, …) have a residual standard deviation each.
+    weights : str, optional
+        Column of prior weights, as in lme4: the residual variance of a row is σ² / weight.
+    offset : str, optional
+        Column that enters the prediction with a coefficient of 1.
     missing : {"drop", "raise"}
         Rows with a missing value in any column of the formula are left out and counted, or refused.
 
@@ -65,6 +90,7 @@ def mixed(
     ----------
     Bates, Mächler, Bolker & Walker (2015), Journal of Statistical Software, 67(1). Kuznetsova, Brockhoff &
     Christensen (2017), Journal of Statistical Software, 82(13). Kenward & Roger (1997), Biometrics, 53, 983-997.
+    Pinheiro & Bates (2000), Mixed-Effects Models in S and S-PLUS, chapter 5 (residual structures).
     """
     if df not in get_args(DfMethod):
         raise DataError(f"df has no method {df!r}. {did_you_mean(str(df), get_args(DfMethod))}")
@@ -72,8 +98,13 @@ def mixed(
         raise DataError("Kenward-Roger degrees of freedom are defined for REML fits. Use method='REML'.")
     if method not in ("REML", "ML"):
         raise DataError(f"method is 'REML' or 'ML', not {method!r}.")
-    parsed = parse_formula(formula)
-    arrays = model_arrays(parsed, frame_of(data), missing, membership)
+    if residual not in get_args(ResidualKind):
+        raise DataError(f"residual has no kind {residual!r}. {did_you_mean(str(residual), get_args(ResidualKind))}")
+    parsed, frame = parse_formula(formula), frame_of(data)
+    correlation: Correlation = "none" if residual == "independent" else residual
+    groups = group_columns(residual_group, frame.columns)
+    spec = ResidualSpec(correlation, residual_time, groups, variance, weights, offset)
+    arrays = model_arrays(parsed, frame, missing, membership, spec)
     solution = fit_mixed(arrays.design, reml=method == "REML")
     if not solution.story.converged:
         warnings.warn(solution.story.message, ConvergenceWarning, stacklevel=2)

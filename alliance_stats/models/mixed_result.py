@@ -147,6 +147,8 @@ class MixedResult(Result):
         deviance, k = solution.criterion, solution.n_parameters
         row: dict[str, object] = {"n_obs": solution.n_obs}
         row |= {f"n_{factor.name}": factor.n_levels for factor in design.factors}
+        if solution.residual is not None and not np.isnan(solution.residual.rho):
+            row["rho"] = solution.residual.rho
         row |= {
             "deviance": deviance,
             "log_likelihood": -deviance / 2,
@@ -170,8 +172,25 @@ class MixedResult(Result):
         DataFrame
             ``group, term, term2, vcov, sdcor``: for a variance ``term2`` is missing and ``sdcor`` is the standard
             deviation; a covariance has a row of its own, with the correlation (missing where a variance is zero).
+            Residual variances come last: one, or with ``variance=`` one per level (``phase[early]``).
         """
-        return variance_table(self.arrays, self.solution)
+        from alliance_stats.models.residual_tables import residual_variances
+
+        return variance_table(self.arrays, self.solution, residual_variances(self))
+
+    def residual(self) -> pd.DataFrame:
+        """Estimates of the residual structure.
+
+        Returns
+        -------
+        DataFrame
+            ``parameter, level, estimate``: ``rho``, the correlation of two residuals one unit of ``residual_time``
+            apart (``level`` names the group); ``sd``, residual standard deviations in outcome units (at weight 1);
+            ``sd_ratio``, those relative to the first level of ``variance=``.
+        """
+        from alliance_stats.models.residual_tables import residual_table
+
+        return residual_table(self)
 
     def random(self, group: str | None = None, level: float = 0.95) -> pd.DataFrame:
         """Predicted random effects of one grouping, with intervals.
@@ -204,9 +223,10 @@ class MixedResult(Result):
         )
 
     def fitted(self) -> pd.Series:
-        """Fitted values of the rows used (fixed and random effects), indexed by their position in the data."""
+        """Fitted values of the rows used (fixed and random effects, offset), indexed by their position in the data."""
         design, solution = self.arrays.design, self.solution
-        values = np.zeros(design.n_obs)
+        offset = self.arrays.residuals.offset
+        values = np.zeros(design.n_obs) if offset is None else offset.copy()
         for at, column in enumerate(design.fixed):
             values += solution.beta[at] * _values(design.columns[column])
         for factor, effects in zip(design.factors, solution.effects, strict=True):
@@ -264,9 +284,9 @@ class MixedResult(Result):
 
         Parameters
         ----------
-        kind : {"conditional", "marginal", "standardised"}
-            Outcome less fitted values (outcome units); outcome less fixed part; or conditional residuals divided by the
-            residual standard deviation.
+        kind : {"conditional", "marginal", "standardised", "normalised"}
+            Outcome less fitted values (outcome units); outcome less fixed part; conditional residuals divided by the
+            residual standard deviation of the row; or these with their correlation over time taken out.
         """
         from alliance_stats.models.predictions import residuals
 
@@ -363,8 +383,11 @@ class MixedResult(Result):
 
     def notes(self) -> tuple[str, ...]:
         """What a reader must know: convergence, boundaries, rows left out."""
+        from alliance_stats.models.residual_tables import residual_notes
+
         notes = [] if self.converged else [self.solution.story.message]
         notes += boundary_sentences(self.variance(), self.arrays.group_names, self.solution.rank_deficient)
+        notes += residual_notes(self)
         return (*notes, self.arrays.sample.sentence())
 
     def optimizer(self) -> pd.Series:

@@ -18,20 +18,41 @@ def is_nested(small: MixedDesign, large: MixedDesign) -> bool:
 
     The fixed effects of ``small`` must be combinations of those of ``large``, and each of its blocks of correlated
     random effects must be so within one block of ``large``, over the same levels. Columns are compared, not names: a
-    time axis that starts elsewhere spans the same courses.
+    time axis that starts elsewhere spans the same courses. Residuals of ``small`` must be independent or correlated as
+    in ``large``, its strata unions of those of ``large``, and the prior weights the same.
 
     Parameters
     ----------
     small, large : MixedDesign
         Designs of the same rows, in one order.
     """
-    if not _spans(large, large.fixed, small, small.fixed):
+    if not _spans(large, large.fixed, small, small.fixed) or not _residual_inside(small, large):
         return False
     return all(
         any(_block_inside(small, factor, block, large, other) for other in large.factors)
         for factor in small.factors
         for block in factor.blocks
     )
+
+
+def _residual_inside(small: MixedDesign, large: MixedDesign) -> bool:
+    """Whether the residual structure of ``small`` is a special case of that of ``large``."""
+    one, two = small.residual, large.residual
+    ones = np.ones(small.n_obs)
+    if not np.array_equal(ones if one is None else one.root_weight, ones if two is None else two.root_weight):
+        return False
+    if one is None:
+        return True
+    if one.correlation != "none":
+        same = two is not None and one.correlation == two.correlation and np.array_equal(one.previous, two.previous)
+        if not same or two is None or not np.array_equal(one.gap, two.gap):
+            return False
+    if one.n_strata == 1:
+        return True
+    if two is None:
+        return False
+    pairs = np.unique(np.column_stack([two.stratum, one.stratum]), axis=0)
+    return bool(np.unique(pairs[:, 0]).size == len(pairs))
 
 
 def _block_inside(

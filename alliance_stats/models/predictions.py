@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 
 from alliance_stats.data.session_table import SessionTable, frame_of
 from alliance_stats.design.new_rows import new_rows
+from alliance_stats.design.residuals import new_noise, new_offset
 from alliance_stats.errors import DataError, count, did_you_mean
 from alliance_stats.models.distributions import t_quantile
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from alliance_stats.models.mixed_result import MixedResult
 
 Interval = Literal["confidence", "prediction"]
-ResidualKind = Literal["conditional", "marginal", "standardised"]
+ResidualKind = Literal["conditional", "marginal", "standardised", "normalised"]
 Unknown = Literal["population", "raise"]
 
 #: Columns of ``predict()`` with an interval, after ``row`` and ``estimate``.
@@ -42,7 +44,13 @@ def predict(
     else:
         rows, codes = _other_rows(result, frame_of(new), groups)
         labels = np.arange(rows.n_rows)
+    frame = None if new is None else frame_of(new)
+    if interval == "prediction":
+        stratum, weight = new_noise(result.arrays.residuals, frame)
+        rows = replace(rows, stratum=stratum, weight=weight)
     table = pd.DataFrame({"row": labels, "estimate": result.solution.predict(rows)})
+    if (offset := new_offset(result.arrays.residuals, frame)) is not None:
+        table["estimate"] += offset
     if interval is not None:
         table[list(_INTERVAL_COLUMNS)] = _with_interval(result, rows, groups, interval, confidence, table["estimate"])
     if groups:
@@ -56,11 +64,19 @@ def residuals(result: MixedResult, kind: ResidualKind) -> pd.Series:
 
     if kind not in get_args(ResidualKind):
         raise DataError(f"kind has no value {kind!r}. {did_you_mean(str(kind), get_args(ResidualKind))}")
-    fitted = result.fitted()
-    design, solution = result.arrays.design, result.solution
-    expected = fixed_part(design, solution.beta) if kind == "marginal" else fitted.to_numpy()
-    scale = np.sqrt(solution.sigma2) if kind == "standardised" else 1.0
-    return pd.Series((design.outcome - expected) / scale, index=fitted.index, name="residual")
+    from alliance_stats.models.residual_tables import normalised, row_sd
+
+    fitted, design = result.fitted(), result.arrays.design
+    offset = result.arrays.residuals.offset
+    observed = design.outcome if offset is None else design.outcome + offset
+    values = observed - fitted.to_numpy()
+    if kind == "marginal":
+        values = design.outcome - fixed_part(design, result.solution.beta)
+    elif kind == "standardised":
+        values = values / row_sd(result)
+    elif kind == "normalised":
+        values = normalised(result, values)
+    return pd.Series(values, index=fitted.index, name="residual")
 
 
 def simulate(result: MixedResult, n: int, seed: int | None) -> pd.DataFrame:
@@ -73,15 +89,9 @@ def simulate(result: MixedResult, n: int, seed: int | None) -> pd.DataFrame:
         generator = np.random.default_rng(seed)
     except (TypeError, ValueError):
         raise DataError(f"seed is a whole number, 0 or more, not {seed!r}.") from None
-    solution = result.solution
-    outcomes = draw_outcomes(
-        result.arrays.design,
-        solution.beta,
-        solution.random_covariances,
-        solution.sigma2,
-        int(n),
-        generator,
-    )
+    outcomes = draw_outcomes(result.arrays.design, result.solution, int(n), generator)
+    if result.arrays.residuals.offset is not None:
+        outcomes += result.arrays.residuals.offset[:, None]
     index = pd.Index(result.arrays.sample.rows, name="row")
     return pd.DataFrame(outcomes, index=index, columns=[f"simulation_{k}" for k in range(1, n + 1)])
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from alliance_stats.design.matrices import ModelArrays
 from alliance_stats.engine.mixed.fit import MixedSolution
 from alliance_stats.models.distributions import t_quantile
-from alliance_stats.names import RANDOM_COLUMNS, RESIDUAL, VARIANCE_COLUMNS
+from alliance_stats.names import RANDOM_COLUMNS, VARIANCE_COLUMNS
 
 
-def variance_table(arrays: ModelArrays, solution: MixedSolution) -> pd.DataFrame:
-    """Return ``group, term, term2, vcov, sdcor``: variances, covariances, and the residual variance last."""
+def variance_table(
+    arrays: ModelArrays, solution: MixedSolution, residual: Sequence[tuple[object, ...]]
+) -> pd.DataFrame:
+    """Return ``group, term, term2, vcov, sdcor``: variances, covariances, and the ``residual`` rows last."""
     rows: list[tuple[object, ...]] = []
     for factor, names, matrix in zip(
         arrays.design.factors, arrays.effect_names, solution.random_covariances, strict=True
@@ -25,7 +29,7 @@ def variance_table(arrays: ModelArrays, solution: MixedSolution) -> pd.DataFrame
                     product = deviations[j] * deviations[k]
                     correlation = np.clip(matrix[j, k] / product, -1, 1) if product > 0 else np.nan
                     rows.append((factor.name, names[j], names[k], matrix[j, k], correlation))
-    rows.append((RESIDUAL, None, None, solution.sigma2, np.sqrt(solution.sigma2)))
+    rows += residual
     return pd.DataFrame(rows, columns=list(VARIANCE_COLUMNS))
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from alliance_stats.names import INTERCEPT
-from alliance_stats.report.numbers import decimals_for, number
+from alliance_stats.models.residual_tables import residual_words
+from alliance_stats.names import INTERCEPT, RESIDUAL
+from alliance_stats.report.numbers import bounded, decimals_for, number
 from alliance_stats.report.sentences import Sentences, full, join
 
 if TYPE_CHECKING:
@@ -42,9 +43,12 @@ def describe_mixed(fit: MixedResult) -> str:
     predictors = [name for name in fit.arrays.fixed_names if name != INTERCEPT]
     parts = []
     for factor, names in zip(fit.arrays.design.factors, fit.arrays.effect_names, strict=True):
+        if not names:
+            continue  # only carries correlated residuals
         effects = " and ".join("intercepts" if name == INTERCEPT else f"slopes of {name}" for name in names)
         correlated = " (correlated)" if any(len(block) > 1 for block in factor.blocks) else ""
         parts.append(f"random {effects} by {factor.name} ({factor.n_levels} levels){correlated}")
+    parts += [words] if (words := residual_words(fit)) else []
     fixed = ", ".join(predictors) or "an intercept only"
     return (
         f"Linear mixed model of {fit.formula.outcome} on {fixed}, with {'; '.join(parts)}; {fit.solution.n_obs} rows. "
@@ -74,9 +78,14 @@ def _spread(fit: MixedResult) -> Sentences:
     variance = fit.variance()
     parts = []
     for _, row in variance[variance["term2"].isna()].iterrows():
-        if not isinstance(row["term"], str):
-            parts.append(f"residual {number(row['sdcor'])}")
+        if row["group"] == RESIDUAL:
+            stratum = f" at {row['term']}" if isinstance(row["term"], str) else ""
+            parts.append(f"residual{stratum} {number(row['sdcor'])}")
         else:
             what = "intercepts" if row["term"] == INTERCEPT else f"slopes of {row['term']}"
             parts.append(f"{what} of {row['group']} {number(row['sdcor'])}")
-    return Sentences.plain(f"Standard deviations were: {', '.join(parts)}.")
+    spread = f"Standard deviations were: {', '.join(parts)}."
+    estimate = fit.solution.residual
+    if estimate is not None and fit.arrays.residuals.spec.correlation != "none":
+        spread += f" Residuals one unit of {fit.arrays.residuals.spec.time} apart correlated {bounded(estimate.rho)}."
+    return Sentences.plain(spread)

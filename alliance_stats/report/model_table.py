@@ -84,7 +84,13 @@ def model_table(
         raise DataError("table() has 0 rows. A model has at least an intercept.")
     words = {**_NAMES, **(labels or {})}
     one = glance.iloc[0]
-    rows = [*_fixed_rows(fixed, words), *_random_rows(variance, words), *_count_rows(one, words), *_fit_rows(one)]
+    rows = [
+        *_fixed_rows(fixed, words),
+        *_random_rows(variance, words),
+        *_correlation_rows(one),
+        *_count_rows(one, words),
+        *_fit_rows(one),
+    ]
     frame = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(dict.fromkeys(_NUMBERS, "float64"))
     return ResultTable(
         frame,
@@ -132,6 +138,16 @@ def _random_rows(variance: pd.DataFrame, words: Mapping[str, str]) -> list[dict[
             shown, kind = (f"{level}: SD of {_low(first)}" if first else f"{level} SD"), "sd"
         rows.append({"term": shown, "estimate": sdcor} | _kind(_RANDOM, kind))
     return rows
+
+
+def _correlation_rows(glance: pd.Series) -> list[dict[str, object]]:
+    """The correlation of residuals over time, where the model has one."""
+    if "rho" not in glance.index:
+        return []
+    return [
+        {"term": "Residuals: correlation over one unit of time", "estimate": glance["rho"]}
+        | _kind(_RANDOM, "correlation")
+    ]
 
 
 def _low(term: str) -> str:

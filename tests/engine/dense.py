@@ -21,6 +21,7 @@ class Dense:
     design: MixedDesign
     matrices: tuple[np.ndarray, ...]
     reml: bool
+    residual: np.ndarray | None = None
 
     @cached_property
     def x(self):
@@ -37,8 +38,13 @@ class Dense:
         return [np.kron(np.eye(f.n_levels), d) for f, d in zip(self.design.factors, self.matrices, strict=True)]
 
     @cached_property
+    def r(self):
+        """Relative covariance of the residuals."""
+        return np.eye(self.design.n_obs) if self.residual is None else self.residual
+
+    @cached_property
     def v(self):
-        return np.eye(self.design.n_obs) + sum(z @ d @ z.T for z, d in zip(self.z, self.prior, strict=True))
+        return self.r + sum(z @ d @ z.T for z, d in zip(self.z, self.prior, strict=True))
 
     @cached_property
     def v_inverse(self):
@@ -100,10 +106,11 @@ def column_values(design: MixedDesign, k: int) -> np.ndarray:
 
 
 def random_columns(design: MixedDesign, factor: GroupingFactor) -> np.ndarray:
-    z = np.zeros((design.n_obs, factor.n_levels * factor.n_effects))
+    belongs = np.column_stack([factor.at_rows(level) for level in np.eye(factor.n_levels)])
+    z = np.zeros((design.n_obs, factor.n_levels, factor.n_effects))
     for k, column in enumerate(factor.effects):
-        z[np.arange(design.n_obs), factor.codes * factor.n_effects + k] = column_values(design, column)
-    return z
+        z[:, :, k] = belongs * column_values(design, column)[:, None]
+    return z.reshape(design.n_obs, -1)
 
 
 def by_level(matrix: np.ndarray, factor: GroupingFactor) -> np.ndarray:

@@ -134,6 +134,11 @@ class MixedDesign:
         """
         return int(np.argmax([factor.n_levels * self._may_be_inner(factor) for factor in self.factors]))
 
+    @property
+    def has_inner(self) -> bool:
+        """Whether any factor can be the inner one."""
+        return any(self._may_be_inner(factor) for factor in self.factors)
+
     def _may_be_inner(self, factor: GroupingFactor) -> bool:
         if factor.membership is not None:
             return False

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from alliance_stats.engine.mixed.design import ONES, Floats, MixedDesign
+from alliance_stats.engine.mixed.parameters import State
+from alliance_stats.engine.mixed.residual_rows import colour
+
+if TYPE_CHECKING:
+    from alliance_stats.engine.mixed.fit import MixedSolution
 
 
 def fixed_part(design: MixedDesign, beta: Floats) -> Floats:
@@ -18,24 +23,14 @@ def fixed_part(design: MixedDesign, beta: Floats) -> Floats:
     return values
 
 
-def draw_outcomes(
-    design: MixedDesign,
-    beta: Floats,
-    random_covariances: Sequence[Floats],
-    sigma2: float,
-    n: int,
-    generator: np.random.Generator,
-) -> Floats:
+def draw_outcomes(design: MixedDesign, solution: MixedSolution, n: int, generator: np.random.Generator) -> Floats:
     """Draw outcomes with new random effects and new residuals.
 
     Parameters
     ----------
     design : MixedDesign
-    beta : ndarray of shape (p,)
-    random_covariances : sequence of ndarray of shape (q, q)
-        Covariance of the random effects of each factor, in squared outcome units; it may be singular.
-    sigma2 : float
-        Residual variance.
+    solution : MixedSolution
+        Its estimates are taken as true.
     n : int
         How many times.
     generator : Generator
@@ -44,10 +39,11 @@ def draw_outcomes(
     -------
     ndarray of shape (n_obs, n)
     """
-    mean, roots = fixed_part(design, beta), [_root(matrix) for matrix in random_covariances]
+    mean, roots = fixed_part(design, solution.beta), [_root(matrix) for matrix in solution.random_covariances]
     outcomes = np.empty((design.n_obs, n))
     for k in range(n):
-        outcomes[:, k] = mean + np.sqrt(sigma2) * generator.standard_normal(design.n_obs)
+        residuals = _with_structure(design, solution.state, generator.standard_normal(design.n_obs))
+        outcomes[:, k] = mean + np.sqrt(solution.sigma2) * residuals
         for factor, root in zip(design.factors, roots, strict=True):
             effects = generator.standard_normal((factor.n_levels, factor.n_effects)) @ root.T
             for j, column in enumerate(factor.effects):
@@ -55,6 +51,15 @@ def draw_outcomes(
                 values = factor.at_rows(effects[:, j])
                 outcomes[:, k] += values if own is ONES else values * own
     return outcomes
+
+
+def _with_structure(design: MixedDesign, state: State, normals: Floats) -> Floats:
+    """Give independent unit normals the residuals' correlation and relative variances."""
+    if design.residual is None:
+        return normals
+    if state.model is None:
+        return normals / design.residual.root_weight
+    return colour(design.residual, state.model, state.residual, normals)
 
 
 def _root(covariance: Floats) -> Floats:

@@ -14,6 +14,7 @@ from alliance_stats.engine.mixed.deviance import Evaluation
 from alliance_stats.engine.mixed.inference import FixedInference, infer
 from alliance_stats.engine.mixed.kenward_roger import KenwardRoger, kenward_roger
 from alliance_stats.engine.mixed.optimise import Story, optimise
+from alliance_stats.engine.mixed.parameters import State
 from alliance_stats.engine.mixed.predict import LevelEffects, level_effects
 from alliance_stats.engine.mixed.residual_basis import ResidualBasis
 from alliance_stats.engine.mixed.row_prediction import (
@@ -88,6 +89,11 @@ class MixedSolution:
     residual: ResidualEstimate | None
     _evaluation: Evaluation
     _coordinates: Coordinates
+
+    @property
+    def state(self) -> State:
+        """The optimum: relative covariances (standardised coordinates) and residual parameters."""
+        return self._evaluation.state
 
     @cached_property
     def inference(self) -> FixedInference:

@@ -17,7 +17,7 @@ Giesbrecht & Burns (1985), Biometrics, 41, 477-486 (degrees of freedom).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -66,12 +66,18 @@ class PredictionRows:
     fresh : tuple of ndarray of shape (n_rows,)
         For each factor the sum of squared weights of levels that the prediction averages over: 1 where a row belongs
         to one level that is not among the ``members``, 0 where its level is.
+    stratum : ndarray of int, shape (n_rows,), optional
+        Residual stratum of each row, where there are several.
+    weight : ndarray of shape (n_rows,), optional
+        Prior weight of each row; 1 by default.
     """
 
     fixed: Floats
     random: tuple[Floats, ...]
     members: tuple[Members, ...]
     fresh: tuple[Floats, ...]
+    stratum: Ints | None = None
+    weight: Floats | None = None
 
     @property
     def n_rows(self) -> int:
@@ -81,7 +87,7 @@ class PredictionRows:
     def standardised(self, coordinates: Coordinates) -> PredictionRows:
         """Return the rows in standardised columns."""
         random = tuple(z @ turn for z, turn in zip(self.random, coordinates.random_maps, strict=True))
-        return PredictionRows(self.fixed @ coordinates.fixed_map, random, self.members, self.fresh)
+        return replace(self, fixed=self.fixed @ coordinates.fixed_map, random=random)
 
 
 def row_estimates(rows: PredictionRows, beta: Floats, effects: tuple[LevelEffects, ...]) -> Floats:
@@ -115,7 +121,7 @@ def row_variances(evaluation: Evaluation, rows: PredictionRows, outcome: bool) -
     # a difference of near-equal numbers where random effects are all but known
     variance = np.maximum(variance, 0.0)
     if outcome:
-        variance += 1.0
+        variance += _residual_variance(evaluation, rows)
         for z, fresh, matrix in zip(rows.random, rows.fresh, evaluation.covariance.matrices, strict=True):
             variance += fresh * np.einsum("ij,jk,ik->i", z, matrix, z)
     return variance
@@ -158,6 +164,14 @@ def row_degrees_of_freedom(
     spread = np.einsum("rk,kl,rl->r", relative, parameter_covariance, relative)
     with np.errstate(divide="ignore"):
         return np.where(spread > 0, 2 / spread, np.inf)
+
+
+def _residual_variance(evaluation: Evaluation, rows: PredictionRows) -> Floats:
+    """Residual variance of each row relative to σ²."""
+    state, variance = evaluation.state, np.ones(rows.n_rows)
+    if state.model is not None and rows.stratum is not None:
+        variance = np.exp(2 * state.model.log_ratios(state.residual))[rows.stratum]
+    return variance if rows.weight is None else variance / rows.weight
 
 
 # ---- the parts of the variance -------------------------------------------------------------------------------------
