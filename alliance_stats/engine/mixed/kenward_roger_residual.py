@@ -37,7 +37,7 @@ def residual_products(evaluation: Evaluation) -> tuple[Floats, Floats, Floats]:
         for s, (cross_inner, cross_outer) in enumerate(crosses):
             raw[r, :, s] = inner.reshape(p, -1) @ cross_inner.reshape(p, -1).T + outer.T @ cross_outer
             raw[s, :, r] = raw[r, :, s].T
-    by_rows = residuals.row_products[np.ix_(of_residuals, of_residuals)][:, :, :-1, :-1]
+    by_rows = residuals.row_products(slice(-1))[np.ix_(of_residuals, of_residuals)]
     raw[n_own:, :, n_own:] = by_rows.transpose(0, 2, 1, 3)
     stacked_inner = np.concatenate([inner for inner, _ in crosses])
     stacked_outer = np.column_stack([outer for _, outer in crosses])

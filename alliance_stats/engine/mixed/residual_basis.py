@@ -26,7 +26,8 @@ class ResidualPoint:
     parameters: Floats
 
     @cached_property
-    def _coefficients(self) -> tuple[Floats, Floats]:
+    def coefficients(self) -> tuple[Floats, Floats]:
+        """Entries of ``Ω`` per class (without prior weights), and their derivatives."""
         return self.basis.classes.coefficients(self.parameters)
 
     @cached_property
@@ -36,12 +37,12 @@ class ResidualPoint:
     @cached_property
     def statistics(self) -> Statistics:
         """``Z'ΩZ``, ``Z'Ω[X y]``, …, and ``log|R|``."""
-        return self.basis.weighted(self._coefficients[0], self._log_determinant[0])
+        return self.basis.weighted(self.coefficients[0], self._log_determinant[0])
 
     @cached_property
     def derivatives(self) -> list[Statistics]:
         """The same for the derivative of ``Ω`` (and of ``log|R|``) with respect to each parameter."""
-        slopes, of_log = self._coefficients[1], self._log_determinant[1]
+        slopes, of_log = self.coefficients[1], self._log_determinant[1]
         return [self.basis.weighted(own, float(value)) for own, value in zip(slopes, of_log, strict=True)]
 
 

@@ -21,7 +21,7 @@ def precision_slope(point: ResidualPoint, parameter: int, rows: Floats) -> Float
     """``Ω_r a`` for the derivative with respect to one residual parameter, (n, c) → (n, c)."""
     basis = point.basis
     structure = _structure(point)
-    slopes = basis.classes.coefficients(point.parameters)[1][parameter]
+    slopes = point.coefficients[1][parameter]
     root = structure.root_weight[:, None]
     scaled = rows * root
     result = slopes[basis.row_class][:, None] * scaled

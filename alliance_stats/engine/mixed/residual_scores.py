@@ -124,32 +124,30 @@ class ResidualScores:
 
     # ---- information -------------------------------------------------------------------------------------------
 
-    @cached_property
-    def row_products(self) -> Floats:
-        """``ρ_i'Ω_rRΩ_sρ_j`` over the orthonormal columns, (k, k, p+1, p+1)."""
-        rows = self._left_over()
-        moved = []
-        for r in range(len(self.point.derivatives)):
-            turned = precision_slope(self.point, r, rows)
-            moved.append(root_solve(self.point, turned))
-        return np.array([[a.T @ b for b in moved] for a in moved]).reshape(len(moved), len(moved), *self.turn.shape)
+    def row_products(self, columns: slice) -> Floats:
+        """``ρ_i'Ω_rRΩ_sρ_j`` over some of the orthonormal columns, (k, k, c, c)."""
+        rows = self._left_over(columns)
+        moved = [root_solve(self.point, precision_slope(self.point, r, rows)) for r in range(len(self.products))]
+        shape = len(moved), len(moved), rows.shape[1], rows.shape[1]
+        return np.array([[a.T @ b for b in moved] for a in moved]).reshape(shape)
 
-    def _left_over(self) -> Floats:
-        """``ρ`` by row, (n, p+1)."""
+    def _left_over(self, columns: slice) -> Floats:
+        """``ρ`` by row, (n, c)."""
         design = self.point.basis.design
-        inner, outer = self.predicted
+        turn = self.turn[:, columns]
+        inner, outer = self.predicted[0][columns], self.predicted[1][:, columns]
         s = self.evaluation.statistics
-        columns = [np.ones(design.n_obs) if c is None else c for c in [*design.columns, design.outcome]]
-        rows = np.column_stack([columns[k] for k in (*design.fixed, -1)]) @ self.turn
+        values = [np.ones(design.n_obs) if c is None else c for c in [*design.columns, design.outcome]]
+        rows = np.column_stack([values[k] for k in (*design.fixed, -1)]) @ turn
         for f, factor in enumerate(design.factors):
             if f == s.inner_factor:
                 effects = inner.transpose(2, 1, 0)
             else:
-                at = s.outer_factors.index(f)
-                effects = outer[s.layout.columns_of(at)].reshape(factor.n_levels, factor.n_effects, -1)
+                own = outer[s.layout.columns_of(s.outer_factors.index(f))]
+                effects = own.reshape(factor.n_levels, factor.n_effects, -1)
             for k, column in enumerate(factor.effects):
                 for j in range(rows.shape[1]):
-                    rows[:, j] -= factor.at_rows(effects[:, k, j]) * columns[column]
+                    rows[:, j] -= factor.at_rows(effects[:, k, j]) * values[column]
         return rows
 
     @cached_property
@@ -166,7 +164,7 @@ class ResidualScores:
         raw = np.empty((n, n))
         raw[:n_own] = flat_v @ flat_cross.T + outer_v.T @ outer_cross
         raw[n_own:, :n_own] = raw[:n_own, n_own:].T
-        raw[n_own:, n_own:] = self.row_products[:, :, -1, -1]
+        raw[n_own:, n_own:] = self.row_products(slice(-1, None))[:, :, 0, 0]
         inner, outer = evaluation.scores
         projected = np.empty((n, s.n_fixed))
         projected[:n_own] = flat_v @ inner[:-1].reshape(s.n_fixed, -1).T + outer_v.T @ outer[:, :-1]
