@@ -135,7 +135,7 @@ def _neighbours(frame: pd.DataFrame, spec: ResidualSpec) -> tuple[np.ndarray, np
     if tied.any():
         first = order[1:][tied][0]
         raise DataError(
-            f"{count(int(tied.sum()), 'row')} of {len(frame)} share {spec.time!r} with another row of the same "
+            f"{count(int(tied.sum()), 'row has', 'rows have')} the {spec.time!r} of another row of the same "
             f"{spec.group_name} (first at row {frame.index[first]}: {time[first]:g}), so their order in time is not "
             "known. Number the sessions anew, name another residual_time=, or a finer residual_group=."
         )
@@ -156,8 +156,8 @@ def _check_whole(frame: pd.DataFrame, spec: ResidualSpec, rows: np.ndarray, step
     if broken.any():
         at = rows[broken][0]
         raise DataError(
-            f"residual='ar1' needs whole steps of {spec.time!r}; {count(int(broken.sum()), 'row')} of {len(frame)} "
-            f"follow the one before at another distance (first at row {frame.index[at]}: {steps[broken][0]:g}). Use "
+            f"residual='ar1' needs whole steps of {spec.time!r}; "
+            f"{count(int(broken.sum()), 'row follows', 'rows follow')} the one before at another distance (first at row {frame.index[at]}: {steps[broken][0]:g}). Use "
             "residual='car1', which takes any times."
         )
 
@@ -178,8 +178,8 @@ def _strata(frame: pd.DataFrame, name: str) -> tuple[np.ndarray, tuple[str, ...]
     if sizes.min() < 2:
         few = ", ".join(repr(label) for label in labels[sizes < 2][:5])
         raise DesignError(
-            f"{count(int((sizes < 2).sum()), 'level')} of variance={name!r} have one row only ({few}), which cannot "
-            "have a variance of its own. Combine levels, or leave variance= out."
+            f"{count(int((sizes < 2).sum()), 'level')} of variance={name!r} with one row only ({few}) cannot have a "
+            "variance. Combine levels, or leave variance= out."
         )
     return codes, tuple(str(label) for label in labels)
 
@@ -190,7 +190,7 @@ def _weights(frame: pd.DataFrame, name: str) -> np.ndarray:
     if wrong.any():
         first = int(wrong.argmax())
         raise DataError(
-            f"{count(int(wrong.sum()), 'row')} of {len(frame)} have a weight that is not positive in {name!r} (first "
+            f"{count(int(wrong.sum()), 'weight is', 'weights are')} not positive in {name!r} (first "
             f"at row {frame.index[first]}: {values[first]:g}). Leave these rows out, or correct them."
         )
     return values
@@ -244,8 +244,8 @@ def new_noise(residuals: Residuals, frame: pd.DataFrame | None) -> tuple[np.ndar
         if (stratum < 0).any():
             first = int((stratum < 0).argmax())
             raise DataError(
-                f"{count(int((stratum < 0).sum()), 'new row')} have a level of variance={spec.variance!r} that the fit "
-                f"did not have (first at row {first}: {labels.iloc[first]!r}). "
+                f"{count(int((stratum < 0).sum()), 'new row has', 'new rows have')} a level of variance={spec.variance!r} "
+                f"that the fit did not have (first at row {first}: {labels.iloc[first]!r}). "
                 f"{did_you_mean(labels.iloc[first], residuals.strata)}"
             )
     weight = None if spec.weights is None else _complete(frame, spec.weights, "weights")
