@@ -157,8 +157,8 @@ def _check_whole(frame: pd.DataFrame, spec: ResidualSpec, rows: np.ndarray, step
         at = rows[broken][0]
         raise DataError(
             f"residual='ar1' needs whole steps of {spec.time!r}; "
-            f"{count(int(broken.sum()), 'row follows', 'rows follow')} the one before at another distance (first at row {frame.index[at]}: {steps[broken][0]:g}). Use "
-            "residual='car1', which takes any times."
+            f"{count(int(broken.sum()), 'row follows', 'rows follow')} the one before at another distance (first at "
+            f"row {frame.index[at]}: {steps[broken][0]:g}). Use residual='car1', which takes any times."
         )
 
 
@@ -244,8 +244,8 @@ def new_noise(residuals: Residuals, frame: pd.DataFrame | None) -> tuple[np.ndar
         if (stratum < 0).any():
             first = int((stratum < 0).argmax())
             raise DataError(
-                f"{count(int((stratum < 0).sum()), 'new row has', 'new rows have')} a level of variance={spec.variance!r} "
-                f"that the fit did not have (first at row {first}: {labels.iloc[first]!r}). "
+                f"{count(int((stratum < 0).sum()), 'new row has', 'new rows have')} a level of "
+                f"variance={spec.variance!r} that the fit did not have (first at row {first}: {labels.iloc[first]!r}). "
                 f"{did_you_mean(labels.iloc[first], residuals.strata)}"
             )
     weight = None if spec.weights is None else _complete(frame, spec.weights, "weights")
