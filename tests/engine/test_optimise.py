@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from dense import Dense, column_values, one_block
+from near_singular import problem as near_singular_problem
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize
 
@@ -207,3 +208,26 @@ def test_the_optimum_is_a_stationary_point_inside_the_space():
     evaluation, _, _ = fit(design)
     assert np.linalg.eigvalsh(evaluation.covariance.matrices[0])[0] > 0
     assert_allclose(evaluation.gradient_matrices[0], 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("size", [None, *module._MORE_STARTS])
+def test_no_single_run_claims_convergence_while_a_derivative_is_left(size, reml):
+    # From these starts a first step promises 1e25, because average information about a pivot is next to nothing; a
+    # second one that promises 0.01 must not pass for convergence by a factor of 1e27.
+    design, _ = standardise(_without_intercept_variance())
+    statistics = collect(design)
+    start = module._start(statistics, design.factors, size)
+    evaluation, story = module._run(module._Counter(statistics, reml), start, careful=size is not None)
+    assert story.converged
+    assert story.gradient_norm < 1e-4
+    assert evaluation.covariance.matrices[0][0, 0] < 1e-9
+
+
+def test_later_starts_do_not_throw_variances_to_zero_at_once():
+    # problem 590 of near_singular.py: from every start of equal variances a full Newton step sends the first factor to
+    # zero, a strict local optimum .057 above the best, where both factors have covariances of rank one
+    design, reml = near_singular_problem(590)
+    _, story, value = fit(design, reml)
+    assert story.converged
+    assert value - best_of_many_starts(design, reml, 4) < 1e-6

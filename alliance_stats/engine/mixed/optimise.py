@@ -33,6 +33,9 @@ _LOCAL = 0.1
 _MORE_STARTS = (0.3, 0.02, 5.0)
 #: Correlation of neighbouring residuals that these starts have.
 _LATER_CORRELATION = 0.7
+#: On the way from these starts a relative variance above ``_SETTLED`` keeps this share of itself in a step. A full
+#: Newton step may throw it to zero in one go, from where there may be no way back to a better optimum.
+_KEPT, _SETTLED = 0.3, 0.01
 #: Below this many rows further starts are always tried: they cost milliseconds, and small data have local optima.
 _SMALL = 400
 
@@ -112,7 +115,7 @@ def optimise(
     best: tuple[Evaluation, Story] | None = None
     starts = 0
     for size in (None, *_MORE_STARTS):
-        run = _run(evaluate, _start(source, factors, size))
+        run = _run(evaluate, _start(source, factors, size), careful=size is not None)
         starts += 1
         if run is not None and (best is None or _better(run, best)):
             best = run
@@ -145,8 +148,11 @@ def _worth_another_start(evaluation: Evaluation) -> bool:
     return bool(evaluation.state.on_boundary.any()) or evaluation.statistics.n_obs < _SMALL
 
 
-def _run(evaluate: _Counter, start: State) -> tuple[Evaluation, Story] | None:
-    """Newton steps from one starting point until the optimality conditions hold or nothing helps."""
+def _run(evaluate: _Counter, start: State, careful: bool = False) -> tuple[Evaluation, Story] | None:
+    """Newton steps from one starting point until the optimality conditions hold or nothing helps.
+
+    A ``careful`` run takes variances to zero by several steps.
+    """
     current = evaluate(start)
     if current is None:
         return None
@@ -156,7 +162,8 @@ def _run(evaluate: _Counter, start: State) -> tuple[Evaluation, Story] | None:
         hessian = _curvature(evaluate, current, free, observed)
         newton = _step(hessian, current.gradient, free, 0.0)
         decrement = float(-current.gradient @ newton)
-        contraction = min(1.0, decrement / last) if np.isfinite(last) else 1.0
+        # what the next step will leave, were it as good as the last; a last one from afar says nothing about that
+        contraction = min(1.0, decrement / last) if last < _LOCAL else 1.0
         if decrement * contraction < TOLERANCE:
             moved = _escape(evaluate, current)
             if moved is None:
@@ -166,7 +173,7 @@ def _run(evaluate: _Counter, start: State) -> tuple[Evaluation, Story] | None:
             continue
         observed = observed or (decrement < _LOCAL and decrement > 0.05 * last)
         last = decrement
-        moved, damping = _line_search(evaluate, current, hessian, free, newton, damping)
+        moved, damping = _line_search(evaluate, current, hessian, free, newton, damping, careful)
         if moved is None:
             moved = _escape(evaluate, current)
             if moved is None:
@@ -248,13 +255,20 @@ def _step(hessian: Floats, gradient: Floats, free: np.ndarray, damping: float) -
 
 
 def _line_search(
-    evaluate: _Counter, current: Evaluation, hessian: Floats, free: np.ndarray, newton: Floats, damping: float
+    evaluate: _Counter,
+    current: Evaluation,
+    hessian: Floats,
+    free: np.ndarray,
+    newton: Floats,
+    damping: float,
+    careful: bool,
 ) -> tuple[Evaluation | None, float]:
     """Raise the damping until a step goes down; return where it led, and the damping for the next one."""
     here = current.state
+    least = np.where(careful & here.pivots & (here.values > _SETTLED), _KEPT * here.values, -np.inf)
     for _ in range(14):
         step = _step(hessian, current.gradient, free, damping) if damping else newton
-        values = here.clamped(here.values + np.clip(step, -here.reach, here.reach))
+        values = np.maximum(here.clamped(here.values + np.clip(step, -here.reach, here.reach)), least)
         promised = float(current.gradient @ (values - here.values))
         moved = evaluate(here.reordered(values), current)
         if moved is not None and promised < 0 and moved.value <= current.value + 1e-4 * promised + _noise(current):
