@@ -83,7 +83,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(str(name).casefold(), list(folded), n=1, cutoff=0.6)
     if near:
         return f"Did you mean {folded[near[0]]!r}?"
-    shown = ", ".join(words[:12]) + (", …" if len(words) > 12 else "")
+    shown = ", ".join(words[:15]) + (", …" if len(words) > 15 else "")
     return f"Known: {shown}." if words else "There are none."
 
 

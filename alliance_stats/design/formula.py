@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from alliance_stats.design.call_arguments import read_options
 from alliance_stats.design.tokens import Token, fail, tokenize
 from alliance_stats.errors import FormulaError, did_you_mean
 
@@ -290,25 +291,10 @@ class _Parser:
             fail(self.formula, function.place, f"Formulas know no function {function.text!r}. {known} Found it")
         outside, self.in_call = self.in_call, True
         self.enter()
-        arguments = [self.argument()]
-        while self.sees(","):
-            self.take()
-            arguments.append(self.argument())
+        arguments = [self.sum(), *read_options(self, function.text)]
         self.leave()
         self.in_call, self.terms = outside, 1
         return f"{function.text}({', '.join(arguments)})"
-
-    def argument(self) -> str:
-        """A value, or ``keyword=number``."""
-        if self.next.kind == "name" and self.tokens[self.at + 1].text == "=":
-            keyword = self.take().text
-            self.expect("=")
-            if self.next.kind not in ("number", "text"):
-                fail(self.formula, self.next.place, f"Expected a number or a text for {keyword!r}")
-            return f"{keyword}={self.take().text}"
-        if self.next.kind == "text":
-            return self.take().text
-        return self.sum()
 
 
 def quote(name: str) -> str:

@@ -181,20 +181,22 @@ def expand(expression: str, frame: pd.DataFrame, recipes: dict[str, Recipe] | No
         return ones | {name: frame[name].to_numpy() for name in named}
     from formulaic import model_matrix
 
-    safe, names = safe_names(expression)
+    safe, names, texts = safe_names(expression)
     renamed = frame[list(names.values())].set_axis(list(names), axis=1)
     try:
-        matrix = model_matrix(safe, renamed, na_action="ignore", context=formula_functions())
+        matrix = model_matrix(safe, renamed, na_action="ignore", context=formula_functions() | texts)
     except Exception as error:
         if isinstance(error.__cause__, AllianceStatsError):
             raise error.__cause__ from None
-        lines = user_names(str(error.__cause__ or error), names).splitlines()
+        lines = user_names(str(error.__cause__ or error), names, texts).splitlines()
         reason = lines[0] if lines else type(error).__name__
         raise DataError(f"{expression!r} cannot be computed from the data: {reason}") from error
     columns = {
-        INTERCEPT if name == "Intercept" else user_names(str(name), names): matrix[name].to_numpy(float)
+        INTERCEPT if name == "Intercept" else user_names(str(name), names, texts): matrix[name].to_numpy(float)
         for name in matrix.columns
     }
+    if len(columns) < matrix.shape[1]:
+        raise DataError(f"A column has the name of another term of {expression!r}, such as 'phase[T.late]'. Rename it.")
     for name, values in columns.items():
         bad = ~np.isfinite(values)
         if bad.any():
@@ -205,7 +207,7 @@ def expand(expression: str, frame: pd.DataFrame, recipes: dict[str, Recipe] | No
     if recipes is not None:
         used = {name: frame[name].dtype for name in names.values()}
         categories = {name: dtype for name, dtype in used.items() if isinstance(dtype, pd.CategoricalDtype)}
-        recipes[expression] = Recipe(expression, names, categories, matrix.model_spec)
+        recipes[expression] = Recipe(expression, names, categories, matrix.model_spec, texts=texts)
     return columns
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +39,8 @@ class Recipe:
         State of the library that evaluates formulas; None for a sum of plain columns.
     intercept : bool
         Whether that sum has an intercept.
+    texts : mapping of str to str
+        Safe name → text between quotes.
     """
 
     expression: str
@@ -46,6 +48,7 @@ class Recipe:
     categories: Mapping[str, pd.CategoricalDtype]
     spec: ModelSpec | None = None
     intercept: bool = True
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     def evaluate(self, frame: pd.DataFrame) -> np.ndarray:
         """Compute the expression for other rows.
@@ -87,7 +90,8 @@ class Recipe:
             with warnings.catch_warnings():
                 # else a category that the fit did not have would count as the reference category
                 warnings.simplefilter("error", DataMismatchWarning)
-                matrix = self.spec.get_model_matrix(renamed, context=formula_functions(new_rows=True))
+                context = formula_functions(new_rows=True) | dict(self.texts)
+                matrix = self.spec.get_model_matrix(renamed, context=context)
         except Exception as error:
             cause = error.__cause__ or error
             if isinstance(cause, AllianceStatsError):
@@ -97,7 +101,7 @@ class Recipe:
                     f"{self.expression!r} meets a category in the new rows that the fit did not have: "
                     f"{_named_in(str(cause))}. Leave these rows out."
                 ) from None
-            lines = user_names(str(cause), dict(self.names)).splitlines()
+            lines = user_names(str(cause), self.names, self.texts).splitlines()
             reason = lines[0] if lines else type(error).__name__
             raise DataError(
                 f"{self.expression!r} cannot be computed for the new rows as it was in the fit: {reason}"

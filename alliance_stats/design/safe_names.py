@@ -6,15 +6,18 @@ like any of them. It therefore never sees the users' names.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from itertools import pairwise
 
 from alliance_stats.design.tokens import tokenize
 
 _SAFE = "column_{}__"
+_TEXT = "text_{}__"
 
 
-def safe_names(expression: str) -> tuple[str, dict[str, str]]:
-    """Write an expression with a safe name for every column.
+def safe_names(expression: str) -> tuple[str, dict[str, str], dict[str, str]]:
+    """Write an expression with a safe name for every column, and for every text between quotes.
 
     Parameters
     ----------
@@ -26,23 +29,29 @@ def safe_names(expression: str) -> tuple[str, dict[str, str]]:
     expression : str
     names : dict of str to str
         Safe name → column.
+    texts : dict of str to str
+        Safe name → text. It never becomes part of what is evaluated, so it may hold any character.
     """
     names: dict[str, str] = {}
-    written, end = "", 0
+    texts: dict[str, str] = {}
+    written, end, before = "", 0, ""
     tokens = tokenize(expression)
     for token, following in pairwise(tokens):
-        quoted = expression[token.place] == "`"
-        if token.kind != "name" or (not quoted and following.text in ("(", "=")):
-            continue  # a function, or the keyword of an argument
-        safe = next((known for known, name in names.items() if name == token.text), _SAFE.format(len(names)))
-        names[safe] = token.text
+        quoted, before, previous = expression[token.place] == "`", token.text, before
+        if token.kind == "text":
+            safe = _TEXT.format(len(texts))
+            texts[safe] = token.text[1:-1]
+        elif token.kind == "name" and (quoted or not (following.text in ("(", "=") or previous in (",", "="))):
+            safe = next((known for known, name in names.items() if name == token.text), _SAFE.format(len(names)))
+            names[safe] = token.text
+        else:
+            continue  # a sign, a number, a function, or an option of a call: only the first argument holds columns
         written += expression[end : token.place] + safe
         end = token.place + len(token.text) + 2 * quoted
-    return written + expression[end:], names
+    return written + expression[end:], names, texts
 
 
-def user_names(text: str, names: dict[str, str]) -> str:
-    """Put the columns' own names back."""
-    for safe, name in names.items():
-        text = text.replace(safe, name)
-    return text
+def user_names(text: str, names: Mapping[str, str], texts: Mapping[str, str] | None = None) -> str:
+    """Put the columns' own names back, and the texts between quotes."""
+    own = {**names, **{safe: f'"{text}"' for safe, text in (texts or {}).items()}}
+    return re.sub("|".join(map(re.escape, own)), lambda found: own[found[0]], text) if own else text
