@@ -73,6 +73,19 @@ def new_rows(formula: Formula, arrays: ModelArrays, frame: pd.DataFrame, groups:
     return NewRows(computed[formula.fixed], random, codes)
 
 
+def fixed_rows(formula: Formula, arrays: ModelArrays, frame: pd.DataFrame) -> np.ndarray:
+    """Compute the fixed-effect columns alone for new rows, (n_rows, p), from the predictors of the fixed part.
+
+    Raises
+    ------
+    DataError
+        As :func:`new_rows`.
+    """
+    recipe = arrays.recipes[formula.fixed]
+    by_column = {name: recipe.categories.get(name) for name in recipe.names.values()}
+    return recipe.evaluate(as_fitted(frame, by_column))
+
+
 def _groups_of(formula: Formula) -> dict[str, tuple[str, ...]]:
     """Columns of each grouping."""
     return {term.group_name: term.group for term in formula.random}

@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ import pandas as pd
 
 from alliance_stats.design.functions import formula_functions
 from alliance_stats.design.safe_names import user_names
+from alliance_stats.design.tokens import tokenize
 from alliance_stats.errors import AllianceStatsError, DataError, count, did_you_mean
 
 if TYPE_CHECKING:
@@ -49,6 +51,18 @@ class Recipe:
     spec: ModelSpec | None = None
     intercept: bool = True
     texts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def coded_numbers(self) -> frozenset[str]:
+        """Columns that stand inside ``C(…)``: categories, also where they hold numbers."""
+        found, depth = set(), 0
+        for before, token in pairwise(tokenize(self.expression)):
+            if before.text == "C" and token.text == "(" and not depth:
+                depth = 1
+            elif depth:
+                depth += (token.text == "(") - (token.text == ")")
+                found |= {token.text} & set(self.names.values())
+        return frozenset(found)
 
     def evaluate(self, frame: pd.DataFrame) -> np.ndarray:
         """Compute the expression for other rows.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from alliance_stats.data.session_table import SessionTable
+    from alliance_stats.models.differences import Adjust, Differences
     from alliance_stats.models.explained import IccDefinition, R2Definition
+    from alliance_stats.models.mean_grid import Weights
     from alliance_stats.models.predictions import Interval, ResidualKind, Unknown
     from alliance_stats.report.sentences import Sentences
 
@@ -136,6 +138,90 @@ class MixedResult(Result):
         from alliance_stats.models.joint_tests import joint_test
 
         return joint_test(self, terms)
+
+    def means(
+        self,
+        variables: str | Sequence[str],
+        at: Mapping[str, Any] | None = None,
+        *,
+        weights: Weights = "equal",
+        differences: Differences | None = None,
+        adjust: Adjust = "none",
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Estimate marginal means: what the model expects at each category, the other predictors held or averaged.
+
+        Parameters
+        ----------
+        variables : str or sequence of str
+            Predictors of the fixed part whose categories (or combinations of categories) are compared; an empty
+            sequence for the mean of all.
+        at : mapping of str to value(s), optional
+            Values of predictors, such as ``{"session": [1, 5, 10]}``; rows are given for each. Other numeric predictors
+            stand at their mean over the rows used.
+        weights : {"equal", "proportional"}
+            How the categories of the other predictors are averaged: all alike, or by how often their combinations occur
+            in the rows used.
+        differences : {"pairwise", "reference", "consecutive"}, optional
+            Give the differences between the means instead: of all pairs, from the first, or from the one before;
+            always the later less the earlier. Predictors that stand in ``at`` alone are conditions: means are
+            compared at each of their values, not across them.
+        adjust : {"none", "holm", "bonferroni", "sidak", "tukey"}
+            How p values and intervals allow for the number of differences (at each set of conditions). Holm's method
+            has no intervals of its own; they are then Bonferroni's.
+        level : float
+            Level of the intervals; with ``adjust``, of all of them together.
+
+        Returns
+        -------
+        DataFrame
+            A column for each variable and condition (conditions only, for differences), then the columns of
+            :meth:`table`. Means are in units of the formula's left side; their tests are against zero.
+
+        Raises
+        ------
+        DataError
+            If a variable is no predictor of the fixed part, or a category is not known; the nearest is named.
+
+        References
+        ----------
+        Searle, Speed & Milliken (1980), The American Statistician, 34, 216-221.
+        """
+        from alliance_stats.models.means import marginal_means
+
+        return marginal_means(self, variables, at, weights, differences, adjust, level)
+
+    def slopes(
+        self,
+        variable: str,
+        by: str | Sequence[str] = (),
+        at: Mapping[str, Any] | None = None,
+        *,
+        weights: Weights = "equal",
+        differences: Differences | None = None,
+        adjust: Adjust = "none",
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Estimate the slope of a numeric predictor, at the categories of others.
+
+        Parameters
+        ----------
+        variable : str
+            A numeric predictor; a curved one (``poly``, ``log``, a spline) has its slope at its mean, or at the values
+            in ``at``.
+        by : str or sequence of str
+            Predictors at whose categories the slope is given.
+        at, weights, differences, adjust, level
+            As for :meth:`means`.
+
+        Returns
+        -------
+        DataFrame
+            As for :meth:`means`, in units of the formula's left side per unit of the variable.
+        """
+        from alliance_stats.models.means import marginal_slopes
+
+        return marginal_slopes(self, variable, by, at, weights, differences, adjust, level)
 
     def with_sample(self, sample: Sample) -> MixedResult:
         """Return the result with another account of the rows left out: that of a step before the model."""

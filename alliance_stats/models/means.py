@@ -1,0 +1,88 @@
+"""Marginal means and slopes of a mixed model, and their differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from alliance_stats.errors import DataError
+from alliance_stats.models.differences import Adjust, Differences, adjusted, check_options, difference_rows
+from alliance_stats.models.mean_grid import Grid, Weights, make_grid
+
+if TYPE_CHECKING:
+    from alliance_stats.models.mixed_result import MixedResult
+
+
+def marginal_means(
+    fit: MixedResult,
+    variables: str | Sequence[str],
+    at: Mapping[str, object] | None,
+    weights: Weights,
+    differences: Differences | None,
+    adjust: Adjust,
+    level: float,
+) -> pd.DataFrame:
+    """Estimate marginal means; see ``MixedResult.means``."""
+    check_options(differences, adjust)
+    grid = make_grid(fit, _names(variables), at, weights)
+    return _answer(fit, grid, differences, adjust, level)
+
+
+def marginal_slopes(
+    fit: MixedResult,
+    variable: str,
+    by: str | Sequence[str],
+    at: Mapping[str, object] | None,
+    weights: Weights,
+    differences: Differences | None,
+    adjust: Adjust,
+    level: float,
+) -> pd.DataFrame:
+    """Estimate slopes; see ``MixedResult.slopes``."""
+    check_options(differences, adjust)
+    grid = make_grid(fit, _names(by), at, weights, over=variable)
+    return _answer(fit, grid, differences, adjust, level, whole=variable)
+
+
+def _names(variables: str | Sequence[str]) -> list[str]:
+    return [variables] if isinstance(variables, str) else list(variables)
+
+
+def _answer(
+    fit: MixedResult,
+    grid: Grid,
+    differences: Differences | None,
+    adjust: Adjust,
+    level: float,
+    whole: str = "mean",
+) -> pd.DataFrame:
+    """Grid columns and estimates: of the points themselves, or of their differences."""
+    labels = grid.labels() if len(grid.points.columns) else [whole]
+    if differences is None:
+        return _beside(grid.points, _combine(fit, grid.rows, labels, level))
+    # what is compared is called by what differs within one set of conditions
+    varying = Grid(grid.points.drop(columns=list(grid.given)), grid.rows, ()).labels()
+    parts = []
+    for members in grid.conditions():
+        rows, names = difference_rows(grid.rows, varying, members, differences)
+        if not names:
+            raise DataError(
+                "There is one mean, and nothing to compare it with. Leave out differences=, or name variables."
+            )
+        table = adjusted(_combine(fit, rows, names, level), adjust, level, n_means=members.size)
+        conditions = grid.points.loc[np.repeat(members[:1], len(names)), list(grid.given)]
+        parts.append(_beside(conditions, table))
+    answer = pd.concat(parts, ignore_index=True)
+    answer.attrs["adjust"] = adjust
+    return answer
+
+
+def _combine(fit: MixedResult, rows: np.ndarray, labels: list[str], level: float) -> pd.DataFrame:
+    return fit.combine(pd.DataFrame(rows, columns=list(fit.arrays.fixed_names)), labels, level)
+
+
+def _beside(points: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([points.reset_index(drop=True), table], axis=1)
