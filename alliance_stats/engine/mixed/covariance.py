@@ -8,7 +8,7 @@ anew at every step, so a pivot that collapses moves to the end and the numbers b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -18,6 +18,9 @@ from alliance_stats.engine.mixed.design import Floats, GroupingFactor
 
 #: Order of pivots in each block of one factor.
 _Orders = tuple[tuple[int, ...], ...]
+
+#: Derivative of a single variance.
+_ONE = np.ones((1, 1, 1))
 
 #: A pivot this small beside the block's largest is zero.
 PIVOT_ZERO = 1e-12
@@ -56,27 +59,52 @@ class CovarianceState:
     roots : tuple of ndarray of shape (q, q)
         Square root of each.
     values : ndarray
-        Parameter vector.
-    parameters : tuple of Parameter
-        What each entry of ``values`` is.
+        Parameter vector: factor by factor and block by block the squared pivots, then the entries of ``U``.
     """
 
     matrices: tuple[Floats, ...]
     roots: tuple[Floats, ...]
     values: Floats
-    parameters: tuple[Parameter, ...]
     _orders: tuple[_Orders, ...]
     factors: tuple[GroupingFactor, ...]
 
-    @cached_property
+    @property
     def pivots(self) -> np.ndarray:
         """Which entries of ``values`` are squared pivots."""
-        return np.array([parameter.pivot for parameter in self.parameters])
+        return _pivot_mask(self._orders)
 
     @cached_property
     def alive(self) -> np.ndarray:
         """Which entries of ``values`` have any influence."""
+        if (self.values[self.pivots] > 0).all():
+            return np.ones(self.values.size, dtype=bool)
         return np.array([parameter.alive for parameter in self.parameters])
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What each entry of ``values`` is."""
+        derivatives = [derivative for _, own in self.directions for derivative in own]
+        found, at = [], 0
+        for f, orders in enumerate(self._orders):
+            for places in orders:
+                d, size = self.values[at : at + len(places)], len(places)
+                alive = [True] * size + [bool(d[column] > 0) for column in _below(size)[1]]
+                for k, is_alive in enumerate(alive):
+                    found.append(Parameter(f, k < size, is_alive, derivatives[at + k]))
+                at += len(alive)
+        return tuple(found)
+
+    @cached_property
+    def directions(self) -> tuple[tuple[slice, Floats], ...]:
+        """Per factor, where its parameters stand and their derivatives, (k, q, q)."""
+        found, at = [], 0
+        for factor, orders in zip(self.factors, self._orders, strict=True):
+            first, own = at, []
+            for places in orders:
+                unit, d, at = _unpack(self.values, len(places), at)
+                own.append(_derivatives(factor.n_effects, places, unit, d))
+            found.append((slice(first, at), own[0] if len(own) == 1 else np.concatenate(own)))
+        return tuple(found)
 
     def moved(self, values: Floats) -> CovarianceState:
         """Return the state at other values of the same parameters, in the same order of pivots.
@@ -92,6 +120,8 @@ class CovarianceState:
     def reordered(self, values: Floats | None = None) -> CovarianceState:
         """Return the state (at other values, if given) with the order of pivots chosen anew."""
         values = self.values if values is None else values
+        if all(_in_order(d, below) for d, below in _split(self._orders, values)):
+            return self.moved(values)
         matrices, at = [], 0
         for factor, orders in zip(self.factors, self._orders, strict=True):
             matrix = np.zeros((factor.n_effects, factor.n_effects))
@@ -124,20 +154,45 @@ def state(factors: Sequence[GroupingFactor], matrices: Sequence[Floats]) -> Cova
 
 def _assemble(factors: tuple[GroupingFactor, ...], orders: tuple[_Orders, ...], values: Floats) -> CovarianceState:
     """Build the state from parameter values."""
-    values = values.astype(float)
-    matrices, roots, parameters = [], [], []
-    at = 0
-    for f, (factor, own) in enumerate(zip(factors, orders, strict=True)):
+    values = np.where(_pivot_mask(orders), np.maximum(values, 0.0), values)
+    roots, at = [], 0
+    for factor, own in zip(factors, orders, strict=True):
         root = np.zeros((factor.n_effects, factor.n_effects))
         for places in own:
-            first, size = at, len(places)
-            values[first : first + size] = np.maximum(values[first : first + size], 0.0)
-            unit, d, at = _unpack(values, size, first)
+            unit, d, at = _unpack(values, len(places), at)
             root[_grid(places)] = unit * np.sqrt(d)
-            parameters += _parameters(f, factor.n_effects, places, unit, d)
         roots.append(root)
-        matrices.append(root @ root.T)
-    return CovarianceState(tuple(matrices), tuple(roots), values, tuple(parameters), orders, factors)
+    return CovarianceState(tuple(root @ root.T for root in roots), tuple(roots), values, orders, factors)
+
+
+@cache
+def _pivot_mask(orders: tuple[_Orders, ...]) -> np.ndarray:
+    """Which parameters are squared pivots."""
+    sizes = [len(places) for own in orders for places in own]
+    mask = np.concatenate([np.arange(size * (size + 1) // 2) < size for size in sizes])
+    mask.setflags(write=False)
+    return mask
+
+
+def _split(orders: tuple[_Orders, ...], values: Floats) -> Iterator[tuple[list[float], list[float]]]:
+    """Squared pivots, and entries of ``U`` row by row, of each block."""
+    listed, at = values.tolist(), 0
+    for own in orders:
+        for places in own:
+            size = len(places)
+            end = at + size * (size + 1) // 2
+            yield listed[at : at + size], listed[at + size : end]
+            at = end
+
+
+def _in_order(d: list[float], below: list[float]) -> bool:
+    """Whether the pivots of a block are positive and each the largest that remains, as :func:`_pivoted` has them."""
+    if len(d) > 1 and min(d) <= PIVOT_ZERO * d[0]:
+        return False
+    rows = [[*below[j * (j - 1) // 2 : j * (j + 1) // 2], 1.0] for j in range(len(d))]
+    return all(
+        d[k] >= sum(row[i] ** 2 * d[i] for i in range(k, len(row))) for k in range(len(d)) for row in rows[k + 1 :]
+    )
 
 
 @cache
@@ -154,10 +209,11 @@ def _below(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _unpack(values: Floats, size: int, at: int) -> tuple[Floats, Floats, int]:
     """Unit lower triangle, pivots, and where the next block's values begin."""
-    unit = np.eye(size)
     end = at + size * (size + 1) // 2
-    if size > 1:
-        unit[_below(size)] = values[at + size : end]
+    if size == 1:
+        return _ONE[0], values[at:end], end
+    unit = np.eye(size)
+    unit[_below(size)] = values[at + size : end]
     return unit, values[at : at + size], end
 
 
@@ -198,20 +254,17 @@ def _pivoted_pair(matrix: Floats) -> tuple[tuple[int, ...], Floats, Floats]:
     return (first, 1 - first), unit, d
 
 
-def _parameters(factor: int, q: int, places: tuple[int, ...], unit: Floats, d: Floats) -> list[Parameter]:
+def _derivatives(q: int, places: tuple[int, ...], unit: Floats, d: Floats) -> Floats:
+    """Derivatives of a factor's covariance with respect to the parameters of one block, (k, q, q)."""
     size = len(places)
     if size == q == 1:
-        return [Parameter(factor, True, True, np.ones((1, 1)))]
-    grid = _grid(places)
-    parameters = []
-    for k in range(size):
-        derivative = np.zeros((q, q))
-        derivative[grid] = np.outer(unit[:, k], unit[:, k])
-        parameters.append(Parameter(factor, True, True, derivative))
-    for row, column in zip(*_below(size), strict=True):
-        derivative = np.zeros((q, q))
-        half = np.zeros((size, size))
-        half[row] = d[column] * unit[:, column]
-        derivative[grid] = half + half.T
-        parameters.append(Parameter(factor, False, bool(d[column] > 0), derivative))
-    return parameters
+        return _ONE
+    own = np.zeros((size * (size + 1) // 2, size, size))
+    own[:size] = unit.T[:, :, None] * unit.T[:, None, :]
+    for at, (row, column) in enumerate(zip(*_below(size), strict=True), size):
+        own[at, row] = d[column] * unit[:, column]
+        own[at] += own[at].T.copy()
+    derivatives = np.zeros((len(own), q, q))
+    rows, columns = _grid(places)
+    derivatives[:, rows, columns] = own
+    return derivatives

@@ -25,6 +25,7 @@ from scipy.linalg import lapack
 
 from alliance_stats.engine.mixed.covariance import CovarianceState
 from alliance_stats.engine.mixed.design import Floats
+from alliance_stats.engine.mixed.information import average_information
 from alliance_stats.engine.mixed.inner import factorise
 from alliance_stats.engine.mixed.outer import OuterFactor, factorise_outer
 from alliance_stats.engine.mixed.parameters import State
@@ -63,7 +64,7 @@ class Evaluation:
         self.reml = reml
         s = statistics
         self.inner = factorise(s.inner_gram, covariance.roots[s.inner_factor])
-        self._level = _gather_index(s)
+        self._level = s.layout.level_index(s.inner_gram.shape[2])
         self._whitened_entries = np.einsum("jke,ke->je", self.at_entries(self.inner.whitener), s.entry_cross)
         self.outer = self._factorise_outer()
         self._whitened = self.inner.whiten(s.inner_cross)
@@ -72,7 +73,9 @@ class Evaluation:
         self._solved = self.outer.solve(self._outer_rhs)
         flat = self._whitened.reshape(s.n_fixed + 1, -1)
         self.cross = s.total - flat @ flat.T - self._outer_rhs.T @ self._solved
-        self.triangle = np.linalg.cholesky(self.cross).T
+        self.triangle, info = lapack.dpotrf(self.cross, lower=0)
+        if info:
+            raise LinAlgError("rounding makes the system of the fixed effects indefinite")
 
     @property
     def state(self) -> State:
@@ -93,8 +96,11 @@ class Evaluation:
 
     def _factorise_outer(self) -> OuterFactor:
         s, layout = self.statistics, self.statistics.layout
-        w = self._whitened_entries
-        products = np.einsum("kp,kp->p", w[:, layout.pair_a], w[:, layout.pair_b])
+        w, (a, b) = self._whitened_entries, layout.apart
+        products = np.empty(layout.pair_position.size)
+        np.einsum("ke,ke->e", w, w, out=products[: layout.n_entries])
+        if a.size:
+            np.einsum("kp,kp->p", w.take(a, axis=1), w.take(b, axis=1), out=products[layout.n_entries :])
         gram = s.outer_gram - sum_by(layout.pair_position, products, layout.size)
         return factorise_outer(layout, gram, [self.covariance.roots[k] for k in s.outer_factors])
 
@@ -109,19 +115,23 @@ class Evaluation:
         layout = self.statistics.layout
         return sum_rows_by(layout.entry_column, per_entry, layout.n_columns).T
 
-    def _to_levels(self, per_entry: Floats) -> Floats:
-        """Sum entries (r, q, E) into their inner levels: (r, q, m)."""
-        if isinstance(self._level, slice):
-            return per_entry
-        m = self.statistics.inner_gram.shape[2]
-        flat = per_entry.reshape(-1, per_entry.shape[-1])
-        return sum_rows_by(self._level, flat, m).reshape(*per_entry.shape[:-1], m)
-
     def _shared(self, whitened: Floats) -> Floats:
         """What the outer columns share with whitened inner right-hand sides (r, q, m): ``Z2'Z1 W'·``, (M, r)."""
         if self.statistics.layout.n_columns == 0:
             return np.zeros((0, len(whitened)))
         return self._to_columns(np.einsum("ke,rke->re", self._whitened_entries, self.at_entries(whitened)))
+
+    @cached_property
+    def _reduction(self) -> Floats:
+        """``Z1'V1⁻¹ = K Z1'`` level by level: ``K = I − G W'W``, (q, q, m)."""
+        reduction = np.einsum("kjm,klm->jlm", -self._whitened_gram, self.inner.whitener)
+        for j in range(len(reduction)):
+            reduction[j, j] += 1.0
+        return reduction
+
+    def _reduced(self, left: Floats) -> Floats:
+        """``K a`` for stacked vectors (r, q, m)."""
+        return np.einsum("jkm,rkm->rjm", self._reduction, left)
 
     # ---- the value ---------------------------------------------------------------------------------------------
 
@@ -133,7 +143,7 @@ class Evaluation:
     @cached_property
     def value(self) -> float:
         """−2 log-likelihood, or the REML criterion."""
-        diagonal = np.diag(self.triangle)
+        diagonal = self.triangle.diagonal()
         value = self.statistics.log_determinant + self.inner.log_determinant + self.outer.log_determinant
         if self.reml:
             value += 2 * np.log(diagonal[:-1]).sum()
@@ -167,28 +177,21 @@ class Evaluation:
     @cached_property
     def scores(self) -> tuple[Floats, Floats]:
         """``T = Z'V⁻¹E``: (p+1, q, m) for the inner factor, (M, p+1) for the outer columns; the outcome's come last."""
-        s = self.statistics
-        turn = self._turn
-        solved = self.outer.roots.apply(self._solved) @ turn
+        s, turn, roots = self.statistics, self._turn, self.outer.roots
+        rooted = self._solved @ turn
+        solved = roots.apply(rooted)
         left = (turn.T @ s.inner_cross.reshape(s.n_fixed + 1, -1)).reshape(s.inner_cross.shape)
-        if s.layout.n_columns:
-            left -= self._to_levels(s.entry_cross * np.take(solved.T, s.layout.entry_column, axis=1)[:, None])
-        inner = left - np.einsum("kjm,rkm->rjm", self._whitened_gram, self.inner.whiten(left))
-        if not s.layout.n_columns:
-            return inner, s.outer_cross
+        inner = self._reduced(_less_outer(s, left, solved))
+        if roots.invertible:
+            return inner, rooted / roots.scale[:-1, None]  # Λ'T = S⁻¹Λ'·, without a difference of near-equal numbers
         return inner, self._outer_direct @ turn - self.outer.multiply(solved)
 
     def project(self, inner_cross: Floats, outer_cross: Floats) -> tuple[Floats, Floats]:
         """``Z'V⁻¹u`` from ``Z1'u`` (r, q, m) and ``Z2'u`` (M, r), in the same two shapes."""
-        s = self.statistics
+        s, roots = self.statistics, self.outer.roots
         direct = outer_cross - self._shared(self.inner.whiten(inner_cross))
-        roots = self.outer.roots
         solved = roots.apply(self.outer.solve(roots.apply(direct, transposed=True)))
-        left = inner_cross
-        if s.layout.n_columns:
-            left = left - self._to_levels(s.entry_cross * np.take(solved.T, s.layout.entry_column, axis=1)[:, None])
-        inner = left - np.einsum("kjm,rkm->rjm", self._whitened_gram, self.inner.whiten(left))
-        return inner, direct - self.outer.multiply(solved)
+        return self._reduced(_less_outer(s, inner_cross, solved)), direct - self.outer.multiply(solved)
 
     def random_cross(
         self, inner_v: Floats, outer_v: Floats, statistics: Statistics | None = None
@@ -201,13 +204,15 @@ class Evaluation:
         inner_cross = np.einsum("jkm,rkm->rjm", s.inner_gram, inner_v)
         outer_cross = s.outer_product @ outer_v
         if s.layout.n_columns:
-            at_entries = np.take(outer_v.T, s.layout.entry_column, axis=1)
-            inner_cross += self._to_levels(s.entry_cross * at_entries[:, None])
-            outer_cross += self._to_columns(np.einsum("ke,rke->re", s.entry_cross, self.at_entries(inner_v)))
-        return inner_cross, outer_cross
+            outer_cross += s.inner_outer_product.T @ inner_v.reshape(len(inner_v), -1).T
+        return _less_outer(s, inner_cross, -outer_v), outer_cross
 
     def inner_projection(self) -> Floats:
         """``Z1'V1⁻¹Z1`` per inner level, (q, q, m): the inner effects alone, before the outer columns."""
+        return self._inner_projection.copy()
+
+    @cached_property
+    def _inner_projection(self) -> Floats:
         g = self._whitened_gram
         return self.statistics.inner_gram - np.einsum("kjm,klm->jlm", g, g)
 
@@ -218,8 +223,7 @@ class Evaluation:
     @cached_property
     def projected_entries(self) -> Floats:
         """``(I − G M) c`` for each entry, (q, E)."""
-        taken = self.at_entries(self._whitened_gram)
-        return self.statistics.entry_cross - np.einsum("kje,ke->je", taken, self._whitened_entries)
+        return np.einsum("jke,ke->je", self.at_entries(self._reduction), self.statistics.entry_cross)
 
     @cached_property
     def pair_weights(self) -> Floats:
@@ -232,15 +236,14 @@ class Evaluation:
         inner = self.inner_projection()
         if layout.n_columns == 0:
             return inner, []
-        c = self.projected_entries
-        a, b = layout.pair_a, layout.pair_b
-        weight = np.where(a == b, 0.5, 1.0) * self.pair_weights
-        half = np.einsum("jp,lp->jlp", c[:, a] * weight, c[:, b])
-        level = layout.entry_level[a]
-        m = inner.shape[2]
+        c, (a, b) = self.projected_entries, layout.apart
+        alone, weight = np.split(self.pair_weights, [layout.n_entries])
+        half = 0.5 * np.einsum("je,le->jle", c * alone, c), np.einsum("jp,lp->jlp", c[:, a] * weight, c[:, b])
+        level, m = layout.entry_level, inner.shape[2]
         for j in range(inner.shape[0]):
             for k in range(j + 1):
-                inner[j, k] -= sum_by(level, half[j, k] + half[k, j], m)
+                for at, own in zip((level, level[a]), half, strict=True):
+                    inner[j, k] -= sum_by(at, own[j, k] + own[k, j], m)
                 inner[k, j] = inner[j, k]
         return inner, self.outer.projected_gram()
 
@@ -250,36 +253,35 @@ class Evaluation:
         s = self.statistics
         weights = np.full(s.n_fixed + 1, float(self.reml))
         weights[-1] = self.n_free
-        inner, outer = self.scores
+        inner = self.scores[0]
         matrices: list[Floats] = [np.empty(0)] * len(self.covariance.matrices)
-        by_effect = inner.transpose(1, 0, 2)
-        weighted = (weights[:, None] * by_effect).reshape(len(by_effect), -1)
-        matrices[s.inner_factor] = self._inner_total() - weighted @ by_effect.reshape(len(by_effect), -1).T
+        total = self._inner_total()
+        squares = np.matmul(inner, inner.transpose(0, 2, 1)).reshape(len(weights), total.size)
+        matrices[s.inner_factor] = total - (weights @ squares).reshape(total.shape)
         grams = self.outer.projected_gram() if s.outer_factors else []
-        for f, (factor, gram) in enumerate(zip(s.outer_factors, grams, strict=True)):
-            own = outer[s.layout.columns_of(f)].reshape(gram.shape[0], gram.shape[1], -1)
-            matrices[factor] = gram.sum(axis=0) - np.tensordot(own * weights, own, axes=([0, 2], [0, 2]))
+        for at, (factor, gram) in enumerate(zip(s.outer_factors, grams, strict=True)):
+            own, shape = self._outer_scores(at), (gram.shape[1], len(gram) * len(weights))
+            weighted, by_effect = (part.transpose(1, 0, 2).reshape(shape) for part in (own * weights, own))
+            matrices[factor] = gram.sum(axis=0) - weighted @ by_effect.T
         return matrices
 
     def _inner_total(self) -> Floats:
         """``Z1'V⁻¹Z1`` summed over levels, (q, q)."""
-        s, layout = self.statistics, self.statistics.layout
-        g = self._whitened_gram
-        by_effect = g.transpose(1, 0, 2).reshape(len(g), -1)
-        total = s.inner_gram.sum(axis=2) - by_effect @ by_effect.T
+        layout, total = self.statistics.layout, self._inner_projection.sum(axis=2)
         if layout.n_columns:
-            c = self.projected_entries
-            weight = np.where(layout.pair_a == layout.pair_b, 0.5, 1.0) * self.pair_weights
-            half = (c[:, layout.pair_a] * weight) @ c[:, layout.pair_b].T
+            c, weight, (a, b) = self.projected_entries, self.pair_weights, layout.apart
+            total -= (c * weight[: layout.n_entries]) @ c.T
+            half = (c.take(a, axis=1) * weight[layout.n_entries :]) @ c.take(b, axis=1).T
             total -= half + half.T
         return total
 
     @cached_property
     def gradient(self) -> Floats:
         """Derivative of the value with respect to the parameters: of the covariances, then of the residuals."""
-        gamma = self.gradient_matrices
-        own = np.array([np.sum(gamma[p.factor] * p.derivative) for p in self.covariance.parameters])
-        return own if self.residual is None else np.append(own, self.residual_scores.gradient)
+        gradient = np.empty(self.covariance.values.size)
+        for (own, derivatives), gamma in zip(self.covariance.directions, self.gradient_matrices, strict=True):
+            gradient[own] = derivatives.reshape(len(derivatives), gamma.size) @ gamma.ravel()
+        return gradient if self.residual is None else np.append(gradient, self.residual_scores.gradient)
 
     @cached_property
     def residual_scores(self) -> ResidualScores:
@@ -291,40 +293,38 @@ class Evaluation:
     # ---- average information -----------------------------------------------------------------------------------
 
     @cached_property
+    def projected_directions(self) -> Floats:
+        """``y'PV_rV⁻¹E / (y'Py)^½`` per parameter, (k, p+1)."""
+        s = self.statistics
+        inner = self.scores[0]
+        n, q, m = inner.shape
+        projected = np.empty((self.covariance.values.size, n))
+        for factor, (own, derivatives) in enumerate(self.covariance.directions):
+            # sums over levels of the outcome's scores times each column's, (q, q, p+1)
+            if factor == s.inner_factor:
+                product = (inner[-1] @ inner.reshape(n * q, m).T).reshape(q, n, q).transpose(0, 2, 1)
+            else:
+                score = self._outer_scores(s.outer_factors.index(factor))
+                product = score[:, :, -1].T @ score.reshape(len(score), -1)
+            n_pairs = derivatives.shape[1] ** 2
+            projected[own] = derivatives.reshape(len(derivatives), n_pairs) @ product.reshape(n_pairs, n)
+        return projected
+
+    @property
     def score_sums(self) -> Floats:
         """``y'PV_rPy / y'Py`` per parameter: how the residual sum of squares falls with it."""
-        s = self.statistics
-        own_products = self.scores[0][-1] @ self.scores[0][-1].T
-        sums = []
-        for p in self.covariance.parameters:
-            if p.factor == s.inner_factor:
-                sums.append(float(np.sum(p.derivative * own_products)))
-            else:
-                own = self._outer_scores(p.factor)[:, :, -1]
-                sums.append(float(np.sum(p.derivative * (own.T @ own))))
-        return np.array(sums) if self.residual is None else np.append(sums, self.residual_scores.score_sums)
+        sums = self.projected_directions[:, -1]
+        return sums if self.residual is None else np.append(sums, self.residual_scores.score_sums)
 
-    def _outer_scores(self, factor: int) -> Floats:
-        """Scores of one outer factor, (levels, q, p+1)."""
-        s = self.statistics
-        at = s.outer_factors.index(factor)
-        return self.scores[1][s.layout.columns_of(at)].reshape(s.layout.n_levels[at], s.layout.n_effects[at], -1)
+    def _outer_scores(self, at: int) -> Floats:
+        """Scores of the outer factor at this place among the outer ones, (levels, q, p+1)."""
+        layout = self.statistics.layout
+        return self.scores[1][layout.columns_of(at)].reshape(layout.n_levels[at], layout.n_effects[at], -1)
 
     @cached_property
     def average_information(self) -> Floats:
         """Average-information approximation to the Hessian of the value, σ² profiled out."""
-        if self.residual is not None:
-            return self.residual_scores.average_information
-        s = self.statistics
-        inner_v, outer_v = self.working_coefficients()
-        inner_cross, outer_cross = self.random_cross(inner_v, outer_v)
-        flat_v, (inner, outer) = inner_v.reshape(len(inner_v), -1), self.scores
-        raw = flat_v @ inner_cross.reshape(flat_v.shape).T + outer_v.T @ outer_cross
-        projected = flat_v @ inner[:-1].reshape(s.n_fixed, -1).T + outer_v.T @ outer[:, :-1]
-        information = raw - self.absorbed(inner_cross, outer_cross) - projected @ projected.T
-        sums = self.score_sums
-        information = self.n_free * (information - np.outer(sums, sums))
-        return 0.5 * (information + information.T)
+        return average_information(self) if self.residual is None else self.residual_scores.average_information
 
     def absorbed(self, inner_cross: Floats, outer_cross: Floats) -> Floats:
         """``u'ΩZ M Z'Ωu`` from ``Z'Ωu``, (r, r): what the random effects take away from ``u'Ωu`` to make ``u'V⁻¹u``."""
@@ -333,25 +333,11 @@ class Evaluation:
         rhs = self.outer.roots.apply(outer_cross - self._shared(whitened), transposed=True)
         return flat @ flat.T + rhs.T @ self.outer.solve(rhs)
 
-    def working_coefficients(self) -> tuple[Floats, Floats]:
-        """``v`` with ``V_r P y = Z v`` for each parameter: (k, q, m) and (M, k)."""
-        s = self.statistics
-        parameters = self.covariance.parameters
-        inner_v = np.zeros((len(parameters), *s.inner_gram.shape[1:]))
-        outer_v = np.zeros((s.layout.n_columns, len(parameters)))
-        for r, p in enumerate(parameters):
-            if p.factor == s.inner_factor:
-                inner_v[r] = p.derivative @ self.scores[0][-1]
-            else:
-                own = self._outer_scores(p.factor)[:, :, -1] @ p.derivative
-                outer_v[s.layout.columns_of(s.outer_factors.index(p.factor)), r] = own.ravel()
-        return inner_v, outer_v
 
-
-def _gather_index(statistics: Statistics) -> slice | np.ndarray:
-    """Index that takes inner levels to entries; a plain slice where each level has exactly one entry."""
-    level = statistics.layout.entry_level
-    m = statistics.inner_gram.shape[2]
-    if level.size == m and (level == np.arange(m)).all():
-        return slice(None)
-    return level
+def _less_outer(s: Statistics, inner_cross: Floats, outer: Floats) -> Floats:
+    """``Z1'Ωu − Z1'ΩZ2 b`` from ``Z1'Ωu`` (r, q, m) and coefficients ``b`` of the outer columns, (M, r)."""
+    if s.layout.n_columns == 0:
+        return inner_cross
+    # transposed in one go: to subtract column by column is far slower
+    moved = np.ascontiguousarray((s.inner_outer_product @ outer).T)
+    return inner_cross - moved.reshape(inner_cross.shape)

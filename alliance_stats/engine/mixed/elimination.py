@@ -20,52 +20,67 @@ from functools import cached_property
 import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.linalg import blas, lapack
+from scipy.sparse import csr_array
 
 from alliance_stats.engine.mixed.design import Floats, Ints
 
 #: Rounds end when the columns to eliminate have more neighbours than this on average …
 _MOST_NEIGHBOURS = 24
 #: … or fewer columns than this are left.
-_SMALLEST_CORE = 96
+_SMALLEST_CORE = 128
 
 
 @dataclass(frozen=True)
 class Round:
     """Columns eliminated together: none is a neighbour of another.
 
-    Places are positions in the group's storage. ``owner`` counts within the round; edges of one owner stand together.
-
     Parameters
     ----------
-    columns : ndarray of int, shape (n,)
-        Local columns eliminated.
-    diagonal : ndarray of int, shape (n,)
-        Place of each one's diagonal.
-    edges, owner, neighbour : ndarray of int, shape (n_edges,)
-        Place, owner and neighbour (local column) of each edge.
+    columns : slice
+        Local columns eliminated; their diagonals have the same places in the group's storage.
+    edges : slice
+        Places of their edges, which stand owner by owner.
+    owner, neighbour : ndarray of int, shape (n_edges,)
+        The two local columns of each edge: the one eliminated, and the one that stays.
     first : ndarray of int, shape (n_with_edges,)
         Where each owner's edges begin; owners without edges are left out.
     linked : ndarray of int, shape (n_with_edges,)
         The owners that have edges.
+    arriving, arriving_owner : ndarray of int, shape (n_edges,)
+        The edges in the order of their neighbours, and their owners in that order.
+    first_arriving, receivers : ndarray of int, shape (n_receivers,)
+        Where each neighbour's edges begin in that order, and the neighbours.
     left, right, target : ndarray of int, shape (n_pairs,)
-        Pairs of edges of one owner (all ordered pairs), and the place of their neighbours' entry.
+        Pairs of edges of one owner (all ordered pairs, by left edge), and the place of their neighbours' entry.
+    first_pair : ndarray of int, shape (n_edges,)
+        Where each left edge's pairs begin.
+    lower : tuple of ndarray of int
+        Left, right and target of the pairs with ``left >= right``.
     """
 
-    columns: Ints
-    diagonal: Ints
-    edges: Ints
+    columns: slice
+    edges: slice
     owner: Ints
     neighbour: Ints
     first: Ints
     linked: Ints
+    arriving: Ints
+    arriving_owner: Ints
+    first_arriving: Ints
+    receivers: Ints
     left: Ints
     right: Ints
     target: Ints
+    first_pair: Ints
+    lower: tuple[Ints, Ints, Ints]
 
 
 @dataclass(frozen=True)
 class SparseGroup:
     """Storage and order of elimination of one component.
+
+    Local columns are numbered in the order of elimination; those of the dense core come last. Storage holds the
+    diagonals of the eliminated columns, their edges, and the core as a square (lower triangle valid).
 
     Parameters
     ----------
@@ -74,56 +89,51 @@ class SparseGroup:
     start : int
         Where the component begins in block storage.
     rounds : tuple of Round
-    core : ndarray of int
-        Local columns of the dense core.
-    rank : ndarray of int, shape (size,)
-        Order of elimination; the core comes last.
+    n_eliminated : int
+        Columns before the core.
     keys : ndarray of int
-        Sorted keys (rank of the earlier column × size + rank of the later one) of the entries before the core.
+        Sorted keys (earlier column × size + later column) of the edges.
     """
 
     columns: Ints
     start: int
     rounds: tuple[Round, ...]
-    core: Ints
-    rank: Ints
+    n_eliminated: int
     keys: Ints
 
     @property
-    def n_edges(self) -> int:
-        """Entries stored before the core, diagonals of eliminated columns included."""
-        return int(self.keys.size)
+    def n_core(self) -> int:
+        """Columns of the dense core."""
+        return self.columns.shape[1] - self.n_eliminated
+
+    @property
+    def n_sparse(self) -> int:
+        """Entries stored before the core: diagonals and edges of eliminated columns."""
+        return self.n_eliminated + int(self.keys.size)
 
     @property
     def stop(self) -> int:
         """Where the component ends in block storage."""
-        return self.start + self.n_edges + self.core.size**2
+        return self.start + self.n_sparse + self.n_core**2
 
     def places(self, a: Ints, b: Ints) -> Ints:
         """Place of (local column a, local column b) in the component's storage, from 0."""
-        return _places(self.rank, self.keys, self.core.size, a, b)
+        return _places(self.columns.shape[1], self.n_eliminated, self.keys, a, b)
 
     @cached_property
     def ends(self) -> tuple[Ints, Ints]:
-        """The two local columns of each entry before the core."""
-        order = np.argsort(self.rank)
-        early, late = np.divmod(self.keys, self.rank.size)
-        return order[early], order[late]
-
-    def split(self, stored: Floats) -> tuple[Floats, Floats]:
-        """The component's entries: those before the core, and the core as a square (lower triangle valid)."""
-        own = stored[self.start : self.stop]
-        return own[: self.n_edges], own[self.n_edges :].reshape(self.core.size, self.core.size)
+        """The two local columns of each entry before the core, the earlier one first."""
+        diagonal = np.arange(self.n_eliminated)
+        early, late = np.divmod(self.keys, self.columns.shape[1])
+        return np.append(diagonal, early), np.append(diagonal, late)
 
 
-def _places(rank: Ints, keys: Ints, n_core: int, a: Ints, b: Ints) -> Ints:
-    size = rank.size
-    early, late = np.minimum(rank[a], rank[b]), np.maximum(rank[a], rank[b])
-    n_eliminated = size - n_core
-    in_core = early >= n_eliminated
-    sparse = np.searchsorted(keys, early * size + late)
-    dense = keys.size + (late - n_eliminated) * n_core + (early - n_eliminated)
-    return np.where(in_core, dense, sparse)
+def _places(size: int, n_eliminated: int, keys: Ints, a: Ints, b: Ints) -> Ints:
+    early, late = np.minimum(a, b), np.maximum(a, b)
+    n_core = size - n_eliminated
+    edge = n_eliminated + np.searchsorted(keys, early * size + late)
+    core = n_eliminated + keys.size + (late - n_eliminated) * n_core + (early - n_eliminated)
+    return np.where(early >= n_eliminated, core, np.where(early == late, early, edge))
 
 
 def plan(columns: Ints, start: int, a: Ints, b: Ints) -> SparseGroup:
@@ -136,152 +146,169 @@ def plan(columns: Ints, start: int, a: Ints, b: Ints) -> SparseGroup:
     start : int
         Where it begins in block storage.
     a, b : ndarray of int
-        Pairs of local columns that are connected.
+        Pairs of positions in ``columns`` that are connected.
     """
     size = columns.size
     adjacent = np.zeros((size, size), dtype=bool)
     adjacent[a, b] = adjacent[b, a] = True
     np.fill_diagonal(adjacent, False)
     alive = np.ones(size, dtype=bool)
-    chosen_rounds: list[list[tuple[int, Ints]]] = []
+    chosen_rounds: list[
+        tuple[Ints, Ints, Ints]
+    ] = []  # columns; owner (counted within the round) and neighbour of edges
     while alive.sum() > _SMALLEST_CORE:
         chosen = _unconnected(adjacent, alive)
-        neighbours = [(column, np.flatnonzero(adjacent[column])) for column in chosen]
-        if np.mean([own.size for _, own in neighbours]) > _MOST_NEIGHBOURS:
+        owner, neighbour = np.nonzero(adjacent[chosen])
+        if owner.size > _MOST_NEIGHBOURS * chosen.size:
             break
-        for column, own in neighbours:
-            adjacent[np.ix_(own, own)] = True
-            adjacent[column] = adjacent[:, column] = False
+        left, right, _ = _edge_pairs(owner, chosen.size)
+        adjacent[neighbour[left], neighbour[right]] = True
+        adjacent[chosen] = adjacent[:, chosen] = False
         np.fill_diagonal(adjacent, False)
         alive[chosen] = False
-        chosen_rounds.append(neighbours)
+        chosen_rounds.append((chosen, owner, neighbour))
 
-    core = np.flatnonzero(alive)
-    order = [column for chosen in chosen_rounds for column, _ in chosen]
+    order = np.concatenate([*(chosen for chosen, _, _ in chosen_rounds), np.flatnonzero(alive)])
     rank = np.empty(size, dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    rank[core] = np.arange(len(order), size)
-    entries = [
-        rank[column] * size + np.append(rank[own], rank[column]) for chosen in chosen_rounds for column, own in chosen
-    ]
-    keys = np.sort(np.concatenate(entries)) if entries else np.zeros(0, np.int64)
-    rounds = tuple(_round(chosen, rank, keys, core.size) for chosen in chosen_rounds)
-    return SparseGroup(columns[None, :], start, rounds, core, rank, keys)
+    rank[order] = np.arange(size)
+    edges = [rank[chosen[owner]] * size + rank[neighbour] for chosen, owner, neighbour in chosen_rounds]
+    keys = np.sort(np.concatenate(edges)) if edges else np.zeros(0, np.int64)
+    n_eliminated = size - int(alive.sum())
+    rounds, begin, place = [], 0, n_eliminated
+    for chosen, owner, _ in chosen_rounds:
+        own = keys[place - n_eliminated : place - n_eliminated + owner.size]
+        rounds.append(_round(slice(begin, begin + chosen.size), place, own, size, n_eliminated, keys))
+        begin, place = begin + chosen.size, place + owner.size
+    return SparseGroup(columns[order][None, :], start, tuple(rounds), n_eliminated, keys)
 
 
-def _unconnected(adjacent: np.ndarray, alive: np.ndarray) -> list[int]:
+def _unconnected(adjacent: np.ndarray, alive: np.ndarray) -> Ints:
     """Choose columns of low degree, none a neighbour of another."""
     degree = np.where(alive, adjacent.sum(axis=1), np.iinfo(np.int64).max)
-    limit = 1.5 * degree.min() + 2
+    limit = 3 * degree.min() + 6
     blocked = ~alive
     chosen = []
     for column in np.argsort(degree, kind="stable"):
         if degree[column] > limit:
             break
         if not blocked[column]:
-            chosen.append(int(column))
+            chosen.append(column)
             blocked |= adjacent[column]
-    return chosen
+    return np.array(chosen, dtype=np.int64)
 
 
-def _round(chosen: list[tuple[int, Ints]], rank: Ints, keys: Ints, n_core: int) -> Round:
-    columns = np.array([column for column, _ in chosen])
-    n_own = np.array([own.size for _, own in chosen])
-    owner = np.repeat(np.arange(columns.size), n_own)
-    neighbour = np.concatenate([own for _, own in chosen]).astype(np.int64)
+def _edge_pairs(owner: Ints, n_owners: int) -> tuple[Ints, Ints, Ints]:
+    """All ordered pairs of edges of one owner: left, right, and where each left edge's pairs begin."""
+    n_own = np.bincount(owner, minlength=n_owners)
     first = np.cumsum(n_own) - n_own
-    linked = np.flatnonzero(n_own)
-    # All ordered pairs of edges of one owner: every edge as often as its owner has edges.
-    left = np.repeat(np.arange(owner.size), n_own[owner])
-    within = np.arange(left.size) - np.repeat(np.cumsum(n_own[owner]) - n_own[owner], n_own[owner])
-    right = first[owner[left]] + within
+    partners = n_own[owner]  # every edge is paired as often as its owner has edges
+    first_pair = np.cumsum(partners) - partners
+    left = np.repeat(np.arange(owner.size), partners)
+    right = first[owner[left]] + np.arange(left.size) - first_pair[left]
+    return left, right, first_pair
+
+
+def _round(columns: slice, place: int, own_keys: Ints, size: int, n_eliminated: int, keys: Ints) -> Round:
+    """Describe a round whose edges have the sorted ``own_keys`` and are stored from ``place`` on."""
+    owner, neighbour = np.divmod(own_keys, size)
+    linked, first = np.unique(owner, return_index=True)
+    arriving = np.argsort(neighbour, kind="stable")
+    receivers, first_arriving = np.unique(neighbour[arriving], return_index=True)
+    left, right, first_pair = _edge_pairs(owner - columns.start, columns.stop - columns.start)
+    target = _places(size, n_eliminated, keys, neighbour[left], neighbour[right])
+    below = left >= right
     return Round(
         columns=columns,
-        diagonal=_places(rank, keys, n_core, columns, columns),
-        edges=_places(rank, keys, n_core, columns[owner], neighbour),
+        edges=slice(place, place + own_keys.size),
         owner=owner,
         neighbour=neighbour,
-        first=first[linked],
+        first=first,
         linked=linked,
+        arriving=arriving,
+        arriving_owner=owner[arriving],
+        first_arriving=first_arriving,
+        receivers=receivers,
         left=left,
         right=right,
-        target=_places(rank, keys, n_core, neighbour[left], neighbour[right]),
+        target=target,
+        first_pair=first_pair,
+        lower=(left[below], right[below], target[below]),
     )
 
 
 class SparseFactor:
-    """``L D L'`` of a component's ``S``, of which entries before the core and the core's lower triangle are given."""
+    """``L D L'`` of a component's ``S``, given as the component's storage (which is overwritten)."""
 
-    def __init__(self, group: SparseGroup, entries: Floats, core: Floats) -> None:
+    def __init__(self, group: SparseGroup, stored: Floats) -> None:
         self.group = group
-        work = np.concatenate([entries, core.ravel()])
-        self._pivots: list[Floats] = []
+        self._pivots = stored[: group.n_eliminated]
         self._ratios: list[Floats] = []
         for step in group.rounds:
-            pivot, edge = work[step.diagonal], work[step.edges]
-            ratio = edge / pivot[step.owner]
-            below = step.left >= step.right
-            np.subtract.at(work, step.target[below], (ratio[step.left] * edge[step.right])[below])
-            self._pivots.append(pivot)
+            edge = stored[step.edges]
+            ratio = edge / stored.take(step.owner)  # the owner's diagonal has the owner's place
+            left, right, target = step.lower
+            np.subtract.at(stored, target, ratio.take(left) * edge.take(right))
             self._ratios.append(ratio)
-        square = work[group.n_edges :].reshape(core.shape)
-        self._core: Floats = square
+        self._core: Floats = stored[group.n_sparse :].reshape(group.n_core, group.n_core)
+        self.log_determinant = 0.0
         info = 0
-        if core.size:
-            self._core, info = lapack.dpotrf(square.T, lower=0, clean=0, overwrite_a=1)
-        if info or any((pivot <= 0).any() for pivot in self._pivots):
+        if group.n_core:
+            self._core, info = lapack.dpotrf(self._core.T, lower=0, clean=0, overwrite_a=1)
+            self.log_determinant += 2 * float(np.log(self._core.diagonal()).sum())
+        if info or not (self._pivots > 0).all():
             raise LinAlgError("the outer system is not positive definite")
-        self.log_determinant = float(
-            2 * np.log(np.diagonal(self._core)).sum() + sum(np.log(pivot).sum() for pivot in self._pivots)
-        )
+        if group.n_eliminated:
+            self.log_determinant += float(np.log(self._pivots).sum())
 
     def solve(self, rhs: Floats) -> Floats:
         """``S⁻¹ b`` for ``b`` of shape (1, size, r)."""
-        x = rhs[0].copy()
         group = self.group
+        if not group.rounds:
+            return lapack.dpotrs(self._core, rhs[0], lower=0)[0][None]
+        x = rhs[0].copy()
         for step, ratio in zip(group.rounds, self._ratios, strict=True):
-            np.subtract.at(x, step.neighbour, ratio[:, None] * x[step.columns[step.owner]])
-        if group.core.size:
-            x[group.core] = lapack.dpotrs(self._core, x[group.core], lower=0)[0]
-        for step, ratio, pivot in zip(group.rounds[::-1], self._ratios[::-1], self._pivots[::-1], strict=True):
-            x[step.columns] /= pivot[:, None]
+            if step.receivers.size:
+                passed = ratio.take(step.arriving)[:, None] * x.take(step.arriving_owner, axis=0)
+                x[step.receivers] -= np.add.reduceat(passed, step.first_arriving, axis=0)
+        if group.n_core:
+            x[group.n_eliminated :] = lapack.dpotrs(self._core, x[group.n_eliminated :], lower=0)[0]
+        for step, ratio in zip(group.rounds[::-1], self._ratios[::-1], strict=True):
+            x[step.columns] /= self._pivots[step.columns, None]
             if step.linked.size:
-                sums = np.add.reduceat(ratio[:, None] * x[step.neighbour], step.first, axis=0)
-                x[step.columns[step.linked]] -= sums
+                passed = ratio[:, None] * x.take(step.neighbour, axis=0)
+                x[step.linked] -= np.add.reduceat(passed, step.first, axis=0)
         return x[None]
 
     @cached_property
     def inverse(self) -> Floats:
         """``S⁻¹`` where the component has storage (the core's lower triangle)."""
         group = self.group
-        inverse = np.empty(group.n_edges + group.core.size**2)
-        if group.core.size:
-            inverse[group.n_edges :] = lapack.dpotri(self._core, lower=0)[0].T.ravel()
-        for step, ratio, pivot in zip(group.rounds[::-1], self._ratios[::-1], self._pivots[::-1], strict=True):
-            across = np.zeros(step.edges.size)
-            np.subtract.at(across, step.left, ratio[step.right] * inverse[step.target])
-            inverse[step.edges] = across
-            own = 1.0 / pivot
-            np.subtract.at(own, step.owner, ratio * across)
-            inverse[step.diagonal] = own
+        if not group.rounds:
+            return lapack.dpotri(self._core, lower=0)[0].T.ravel()
+        inverse = np.empty(group.n_sparse + group.n_core**2)
+        np.divide(1.0, self._pivots, out=inverse[: group.n_eliminated])
+        if group.n_core:
+            core = inverse[group.n_sparse :].reshape(group.n_core, group.n_core)
+            core[...] = lapack.dpotri(self._core, lower=0)[0].T
+        for step, ratio in zip(group.rounds[::-1], self._ratios[::-1], strict=True):
+            if step.linked.size:
+                across = np.add.reduceat(ratio.take(step.right) * inverse.take(step.target), step.first_pair)
+                inverse[step.edges] = -across
+                inverse[step.linked] += np.add.reduceat(ratio * across, step.first)
         return inverse
-
-    @property
-    def inverse_diagonal(self) -> Floats:
-        """Diagonal of ``S⁻¹`` by local column."""
-        own = np.arange(self.group.rank.size)
-        return self.inverse[self.group.places(own, own)]
 
 
 def multiply_sparse(group: SparseGroup, stored: Floats, x: Floats) -> Floats:
     """Product of the component's matrix with ``x`` of shape (size, r)."""
-    entries, core = group.split(stored)
+    own = stored[group.start : group.stop]
+    size, n = group.columns.shape[1], group.n_eliminated
     result = np.zeros_like(x)
-    if group.rounds:
-        a, b = group.ends
-        np.add.at(result, a, entries[:, None] * x[b])
-        apart = a != b
-        np.add.at(result, b[apart], entries[apart, None] * x[a[apart]])
-    if group.core.size:
-        result[group.core] += blas.dsymm(1.0, core.T, x[group.core], lower=0)
+    result[:n] = own[:n, None] * x[:n]
+    if group.keys.size:
+        early, late = (end[n:] for end in group.ends)
+        edges = csr_array((own[n : group.n_sparse], (early, late)), shape=(size, size))
+        result += edges @ x + edges.T @ x
+    if group.n_core:
+        core = own[group.n_sparse :].reshape(group.n_core, group.n_core)
+        result[n:] += blas.dsymm(1.0, core.T, x[n:], lower=0)
     return result

@@ -1,6 +1,7 @@
 """Algebra of the inner factor (patients): the same small matrices for every level, levels along the last axis.
 
-Every level has a ``q × q`` system; loops run over ``q`` (one to four or so), never over levels.
+Every level has a ``q × q`` system; loops run over ``q`` (one to four or so), never over levels. A factor without
+effects (``q = 0``) has arrays of shape (0, 0, m) and adds nothing.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ def factorise(gram: Floats, root: Floats) -> InnerFactor:
     root : ndarray of shape (q, q)
         Any square root of ``D``; it may be singular.
     """
-    q = root.shape[0]
-    half = (root.T @ gram.reshape(q, -1)).reshape(gram.shape)
+    q, m = root.shape[0], gram.shape[2]
+    half = (root.T @ gram.reshape(q, q * m)).reshape(gram.shape)
     system = np.matmul(root.T, half)
     lower: list[list[Floats]] = []
     whitener = np.empty_like(gram)
@@ -60,14 +61,21 @@ def factorise(gram: Floats, root: Floats) -> InnerFactor:
     for j in range(q):
         row: list[Floats] = []
         for k in range(j):
-            row.append((system[j, k] - sum(row[i] * lower[k][i] for i in range(k))) / lower[k][k])
-        pivot = 1.0 + system[j, j] - sum(entry * entry for entry in row)
+            entry = system[j, k]
+            for i in range(k):
+                entry -= row[i] * lower[k][i]
+            entry /= lower[k][k]
+            row.append(entry)
+        pivot = system[j, j]
+        pivot += 1.0
+        for entry in row:
+            pivot -= entry * entry
         # The pivots of I + L'GL are at least 1; anything below is rounding.
-        pivot = np.maximum(pivot, 1.0)
+        np.maximum(pivot, 1.0, out=pivot)
         log_determinant += float(np.log(pivot).sum())
         row.append(np.sqrt(pivot))
         lower.append(row)
-        whitener[j] = root[:, j][:, None]
+        whitener[j] = root[:, j, None]
         for k in range(j):
             whitener[j] -= row[k] * whitener[k]
         whitener[j] /= row[j]

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-from alliance_stats.engine.mixed.design import Ints
+from alliance_stats.engine.mixed.design import Floats, Ints
 from alliance_stats.engine.mixed.elimination import SparseGroup, plan
 
 #: Block sizes that small components are padded to, so that a design with many sizes needs few calls.
@@ -74,7 +74,8 @@ class OuterLayout:
     entry_of_item, column_of_item : per factor, per effect, ndarray of int, shape (n_items,)
         Entry and column that each item adds to.
     pair_a, pair_b : ndarray of int, shape (n_pairs,)
-        Entries (``a >= b``) that meet in one inner level, and
+        Entries (``a >= b``) that meet in one inner level: first every entry with itself, in order, then the pairs of
+        two; and
     pair_position : ndarray of int, shape (n_pairs,)
         the place in block storage that their product adds to.
     """
@@ -107,6 +108,39 @@ class OuterLayout:
     def n_entries(self) -> int:
         """Number of (inner level, outer column) pairs that occur."""
         return int(self.entry_level.size)
+
+    @cached_property
+    def apart(self) -> tuple[Ints, Ints]:
+        """The pairs of two different entries: those after the first ``n_entries``."""
+        return self.pair_a[self.n_entries :], self.pair_b[self.n_entries :]
+
+    @cached_property
+    def in_order(self) -> bool:
+        """Whether there is one group, without padding, in which the columns stand in their own order."""
+        order = np.arange(self.n_columns)
+        return len(self.groups) == 1 and np.array_equal(self.groups[0].columns.ravel(), order)
+
+    @cached_property
+    def diagonal(self) -> Ints:
+        """Place in block storage of every column with itself, (n_columns,)."""
+        columns = np.arange(self.n_columns)
+        return self.position(columns, columns)
+
+    def level_index(self, n_inner: int) -> Ints | slice:
+        """Index that takes inner levels to entries; a plain slice where each level has exactly one entry."""
+        return slice(None) if self._one_entry_each and self.n_entries == n_inner else self.entry_level
+
+    @cached_property
+    def _one_entry_each(self) -> bool:
+        return bool((self.entry_level == np.arange(self.n_entries)).all())
+
+    def by_level(self, entry_values: Floats, n_inner: int) -> csr_array:
+        """Values at the entries, (q, E), as a sparse matrix (q · inner levels, columns)."""
+        q = len(entry_values)
+        first = np.searchsorted(self.entry_level, np.arange(n_inner))
+        starts = (first + self.n_entries * np.arange(q)[:, None]).ravel()
+        indices = np.tile(self.entry_column, q), np.append(starts, q * self.n_entries)
+        return csr_array((entry_values.ravel(), *indices), shape=(q * n_inner, self.n_columns))
 
     def position(self, a: Ints, b: Ints) -> Ints:
         """Place of (column a, column b) in the lower triangle of their block, or in their sparse component."""
@@ -164,8 +198,10 @@ def lay_out(
     entry_level, entry_column = np.divmod(unique, max(n_columns, 1))
     pair_a, pair_b = _pairs(entry_level, n_inner)
     meeting = entry_column[pair_a], entry_column[pair_b]
-    component = _components(*meeting, n_columns)
-    placed = _place(component, *meeting, may_be_sparse=max(n_effects, default=1) == 1)
+    component, may_be_sparse = _components(*meeting, n_columns), max(n_effects, default=1) == 1
+    if may_be_sparse:
+        component = _join_stray(component)
+    placed = _place(component, *meeting, may_be_sparse)
     layout = OuterLayout(
         n_columns=n_columns,
         first_column=tuple(int(k) for k in first[:-1]),
@@ -189,13 +225,23 @@ def lay_out(
 
 
 def _pairs(entry_level: Ints, n_inner: int) -> tuple[Ints, Ints]:
-    """All pairs (a >= b) of entries of one inner level; entries are sorted by level."""
+    """All pairs (a >= b) of entries of one inner level, each with itself first; entries are sorted by level."""
+    entries = np.arange(entry_level.size)
     per_level = np.bincount(entry_level, minlength=n_inner)
     first = np.cumsum(per_level) - per_level
-    partners = np.arange(entry_level.size) - first[entry_level] + 1
-    a = np.repeat(np.arange(entry_level.size), partners)
+    partners = entries - first[entry_level]  # entries of the same level that stand before this one
+    a = np.repeat(entries, partners)
     offset = np.arange(a.size) - np.repeat(np.cumsum(partners) - partners, partners)
-    return a, first[entry_level[a]] + offset
+    return np.append(entries, a), np.append(entries, first[entry_level[a]] + offset)
+
+
+def _join_stray(component: Ints) -> Ints:
+    """Count small components as part of a big one, if there are few: without edges they cost nothing there."""
+    n_in = np.bincount(component)
+    small = n_in <= _SIZES[-1]
+    if small.all() or not small.any() or n_in[small].sum() > n_in.max():
+        return component
+    return np.unique(np.where(small[component], np.argmax(n_in), component), return_inverse=True)[1]
 
 
 @dataclass
@@ -230,6 +276,7 @@ def _place(component: Ints, a: Ints, b: Ints, may_be_sparse: bool) -> _Placed:
     for member in np.flatnonzero(is_sparse):
         own, meeting = np.flatnonzero(component == member), component[a] == member
         group = plan(own, start, local[a[meeting]], local[b[meeting]])
+        placed.local[group.columns[0]] = np.arange(own.size)  # from here on in the order of elimination
         placed.sparse[own] = len(placed.groups)
         placed.groups += (group,)
         start = group.stop

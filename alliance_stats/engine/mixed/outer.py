@@ -31,9 +31,30 @@ class Roots:
         self.layout = layout
         self.roots = tuple(roots)
         self.diagonal = all(root.shape[0] == 1 for root in roots)
-        reach = max((root.shape[0] for root in roots), default=1)
-        self._weights = {o: self._offset(o, False) for o in range(1 - reach, reach)}
-        self._weights_t = {o: self._offset(o, True) for o in range(1 - reach, reach)}
+
+    @cached_property
+    def scale(self) -> Floats:
+        """``λ`` per column (and one for padding), where ``Λ`` is diagonal."""
+        return self._offset(0, False)
+
+    @cached_property
+    def invertible(self) -> bool:
+        """Whether ``Λ`` is diagonal and no variance is so small that dividing by it would cost digits."""
+        return self.diagonal and all(root[0, 0] ** 2 > _SAFE_VARIANCE for root in self.roots)
+
+    @cached_property
+    def _reach(self) -> range:
+        """Offsets of the columns that ``Λ`` mixes."""
+        reach = max((root.shape[0] for root in self.roots), default=1)
+        return range(1 - reach, reach)
+
+    @cached_property
+    def _weights(self) -> dict[int, Floats]:
+        return {offset: self._offset(offset, False) for offset in self._reach}
+
+    @cached_property
+    def _weights_t(self) -> dict[int, Floats]:
+        return {offset: self._offset(offset, True) for offset in self._reach}
 
     def _offset(self, offset: int, transposed: bool) -> Floats:
         """``Λ[c + offset, c]`` for every column ``c`` (or of ``Λ'``); zero for padding."""
@@ -42,16 +63,13 @@ class Roots:
             turned = root.T if transposed else root
             q = root.shape[0]
             per_effect = [turned[k + offset, k] if 0 <= k + offset < q else 0.0 for k in range(q)]
-            weight[self.layout.columns_of(f)] = np.tile(per_effect, self.layout.n_levels[f])
+            weight[self.layout.columns_of(f)] = per_effect[0] if q == 1 else per_effect * self.layout.n_levels[f]
         return weight
-
-    @property
-    def scale(self) -> Floats:
-        """``λ`` per column (and one for padding), where ``Λ`` is diagonal."""
-        return self._weights[0]
 
     def apply(self, columns: Floats, transposed: bool = False) -> Floats:
         """``Λ x`` (or ``Λ' x``) for ``x`` of shape (M, r)."""
+        if self.diagonal:
+            return self.scale[:-1, None] * columns
         result = np.empty_like(columns)
         for f, root in enumerate(self.roots):
             own = self.layout.columns_of(f)
@@ -62,19 +80,29 @@ class Roots:
 
     def sparse_sandwich(self, stored: Floats, group: SparseGroup) -> SparseFactor:
         """Factorise ``I + Λ'HΛ`` of a sparse component (every outer factor has one effect there)."""
-        entries, core = group.split(stored)
-        scale = self.scale[group.columns[0]]
-        a, b = group.ends
-        scaled_core = scale[group.core][:, None] * core * scale[group.core]
-        scaled_core.ravel()[:: group.core.size + 1] += 1.0
-        return SparseFactor(group, entries * scale[a] * scale[b] + (a == b), scaled_core)
+        n, n_core = group.n_eliminated, group.n_core
+        if len(self.roots) == 1:
+            scaled = self.roots[0][0, 0] ** 2 * stored[group.start : group.stop]
+        else:
+            scale = self.scale[group.columns[0]]
+            a, b = group.ends
+            scaled = stored[group.start : group.stop].copy()
+            scaled[: group.n_sparse] *= scale[a] * scale[b]
+            core = scaled[group.n_sparse :].reshape(n_core, n_core)
+            core *= scale[n:, None] * scale[n:]
+        scaled[:n] += 1.0
+        scaled[group.n_sparse :: n_core + 1] += 1.0
+        return SparseFactor(group, scaled)
 
     def sandwich(self, block: Floats, group: BlockGroup, outside: bool = False) -> Floats:
         """``Λ' A Λ`` for a group's blocks (or ``Λ A Λ'`` with ``outside``)."""
+        if len(self.roots) == 1 and self.diagonal:
+            return self.roots[0][0, 0] ** 2 * block
+        if self.diagonal:
+            own = self.scale[group.columns]
+            return own[:, :, None] * block * own[:, None, :]
         weights = self._weights_t if outside else self._weights
         local = {offset: weight[group.columns] for offset, weight in weights.items()}
-        if self.diagonal:
-            return local[0][:, :, None] * block * local[0][:, None, :]
         once = _mix(symmetric(block), local)
         return _mix(once.transpose(0, 2, 1), local).transpose(0, 2, 1)
 
@@ -111,7 +139,7 @@ class BlockFactor:
         if size == 1:
             self.log_determinant = float(np.log(self.matrix).sum())
         elif size <= _BATCHED:
-            factor = np.linalg.cholesky(symmetric(self.matrix))
+            factor = np.linalg.cholesky(self.matrix)  # reads the lower triangle only
             self.log_determinant = float(2 * np.log(np.einsum("bii->bi", factor)).sum())
         else:
             for block in self.matrix:
@@ -170,33 +198,50 @@ class OuterFactor:
 
     def solve(self, columns: Floats) -> Floats:
         """``S⁻¹ x`` for ``x`` of shape (M, r)."""
-        padded = np.vstack([columns, np.zeros((1, columns.shape[1]))])
-        solved = np.zeros_like(padded)
+        if self.layout.in_order:
+            blocks = columns.reshape(*self.layout.groups[0].columns.shape, columns.shape[1])
+            return self.factors[0].solve(blocks).reshape(columns.shape)
+        padded = _padded(columns)
+        solved = np.empty_like(padded)
         for group, factor in zip(self.layout.groups, self.factors, strict=True):
-            solved[group.columns] = factor.solve(padded[group.columns])
+            solved[group.columns] = factor.solve(padded.take(group.columns, axis=0))
         return solved[:-1]
 
     def multiply(self, columns: Floats) -> Floats:
         """``H x`` for ``x`` of shape (M, r)."""
         return multiply(self.layout, self.gram, columns)
 
+    @cached_property
+    def _inverse(self) -> Floats:
+        """``S⁻¹`` in block storage."""
+        blocks = [factor.inverse.ravel() for factor in self.factors]
+        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
     def central_at_pairs(self) -> Floats:
         """``N = Λ S⁻¹ Λ'`` at each pair of entries that meet, (n_pairs,)."""
         layout, roots = self.layout, self.roots
-        stored = np.empty(layout.size)
-        for group, factor in zip(layout.groups, self.factors, strict=True):
-            block = factor.inverse
-            if not roots.diagonal and isinstance(group, BlockGroup):
-                block = roots.sandwich(block, group, outside=True)
-            stored[group.start : group.stop] = block.ravel()
-        at_pairs = stored[layout.pair_position]
         if roots.diagonal:
+            stored = self._inverse
+        else:
+            stored = np.empty(layout.size)
+            for group, factor in zip(layout.groups, self.factors, strict=True):
+                assert isinstance(group, BlockGroup)
+                stored[group.start : group.stop] = roots.sandwich(factor.inverse, group, outside=True).ravel()
+        at_pairs = stored.take(layout.pair_position)
+        if roots.diagonal and len(roots.roots) == 1:
+            at_pairs *= roots.roots[0][0, 0] ** 2
+        elif roots.diagonal:
             scale = roots.scale[layout.entry_column]
-            at_pairs *= scale[layout.pair_a] * scale[layout.pair_b]
+            at_pairs[: layout.n_entries] *= scale * scale
+            a, b = layout.apart
+            at_pairs[layout.n_entries :] *= scale[a] * scale[b]
         return at_pairs
 
     def projected_gram(self) -> list[Floats]:
         """Diagonal blocks of ``Z2'V⁻¹Z2 = H − H N H``: per outer factor, shape (n_levels, q, q)."""
+        # Where all roots can be divided by, the inverse has it; near a variance of zero that difference cancels.
+        if self.roots.invertible:
+            return self._projected_one_effect()
         n = self.layout.n_columns
         reach = max(self.layout.n_effects, default=1)
         band = np.zeros((reach, n + 1))  # band[o, c] = (column c + o, column c)
@@ -218,12 +263,16 @@ class OuterFactor:
             result.append(blocks)
         return result
 
+    def _projected_one_effect(self) -> list[Floats]:
+        """The same where every factor has one effect and a variance to divide by: ``(1 − (S⁻¹)cc) / λ²``."""
+        layout, roots = self.layout, self.roots.roots
+        rest = 1.0 - self._inverse.take(layout.diagonal)
+        own = [rest[layout.columns_of(f), None, None] for f in range(len(roots))]
+        return [part / root[0, 0] ** 2 for part, root in zip(own, roots, strict=True)]
+
     def _projected_sparse(self, group: SparseGroup, factor: SparseFactor) -> Floats:
         """Return the diagonal of ``H − H N H`` of a sparse component, (1, size)."""
         scale = self.roots.scale[group.columns[0]]
-        if (scale**2).min() > _SAFE_VARIANCE:
-            return (1.0 - factor.inverse_diagonal)[None] / scale**2
-        # Near a variance of zero that difference cancels; solve for every column instead.
         dense = multiply_sparse(group, self.gram, np.eye(scale.size))
         central = scale[:, None] * factor.solve((scale[:, None] * dense)[None])[0]
         return (np.diagonal(dense) - np.einsum("ij,ij->j", dense, central))[None]
@@ -233,19 +282,22 @@ class OuterFactor:
         gram = self.gram[group.start : group.stop].reshape(group.shape)
         if group.shape[1] == 1:
             return [(gram * factor.inverse)[:, :, 0]]  # h/(1 + λ²h): no difference of near-equal numbers
-        variance = self.roots.scale[group.columns] ** 2
-        if self.roots.diagonal and group.shape[1] > _BATCHED and variance.min() > _SAFE_VARIANCE:
-            # (1 − (S⁻¹)cc)/λ² equals it and spares two products of large matrices; it cancels as λ → 0.
-            return [(1.0 - np.diagonal(factor.inverse, 0, 1, 2)) / variance]
         full = symmetric(gram)
         central = symmetric(self.roots.sandwich(factor.inverse, group, outside=True))
         projected = full - full @ central @ full
         return [np.diagonal(projected, -o, 1, 2) for o in range(n)]
 
 
+def _padded(columns: Floats) -> Floats:
+    """Columns (M, r) with a row of zeros at the end, for the padding of blocks."""
+    padded = np.zeros((len(columns) + 1, columns.shape[1]))
+    padded[:-1] = columns
+    return padded
+
+
 def multiply(layout: OuterLayout, stored: Floats, columns: Floats) -> Floats:
     """Product of a block-stored symmetric matrix (lower triangles) with columns (M, r)."""
-    padded = np.vstack([columns, np.zeros((1, columns.shape[1]))])
+    padded = _padded(columns)
     result = np.zeros_like(padded)
     for group in layout.groups:
         if isinstance(group, SparseGroup):

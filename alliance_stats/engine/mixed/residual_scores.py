@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alliance_stats.engine.mixed.design import Floats
+from alliance_stats.engine.mixed.information import working_coefficients
 from alliance_stats.engine.mixed.residual_rows import precision_slope, root_solve
 from alliance_stats.engine.mixed.statistics import Statistics
 
@@ -155,7 +156,7 @@ class ResidualScores:
         """Average information of all parameters, those of the random effects first, σ² profiled out."""
         evaluation = self.evaluation
         s = evaluation.statistics
-        inner_v, outer_v = evaluation.working_coefficients()
+        inner_v, outer_v = working_coefficients(evaluation)
         n_own, n = len(inner_v), len(inner_v) + len(self.products)
         own_inner, own_outer = evaluation.random_cross(inner_v, outer_v)
         inner_cross = np.concatenate([own_inner, *(-inner[-1:] for inner, _ in self.crosses)])

@@ -67,6 +67,11 @@ class Statistics:
     log_determinant: float = 0.0
 
     @cached_property
+    def inner_outer_product(self) -> csr_array:
+        """``Z1'Z2`` as a sparse matrix (q · m, M), effect by effect."""
+        return self.layout.by_level(self.entry_cross, self.inner_gram.shape[2])
+
+    @cached_property
     def outer_product(self) -> csr_array:
         """``Z2'ΩZ2`` as a sparse matrix (M, M)."""
         layout = self.layout
