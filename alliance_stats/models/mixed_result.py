@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from alliance_stats.data.session_table import SessionTable
     from alliance_stats.models.differences import Adjust, Differences
     from alliance_stats.models.explained import IccDefinition, R2Definition
+    from alliance_stats.models.influence import Influence
     from alliance_stats.models.mean_grid import Weights
     from alliance_stats.models.predictions import Interval, ResidualKind, Unknown
     from alliance_stats.report.sentences import Sentences
@@ -262,7 +263,7 @@ class MixedResult(Result):
         """
         from alliance_stats.models.residual_tables import residual_variances
 
-        return variance_table(self.arrays, self.solution, residual_variances(self))
+        return variance_table(self.arrays, self.solution, residual_variances(self.arrays, self.solution))
 
     def residual(self) -> pd.DataFrame:
         """Estimates of the residual structure.
@@ -449,6 +450,34 @@ class MixedResult(Result):
         from alliance_stats.models.explained import r2_table
 
         return r2_table(self, definition)
+
+    def influence(self, group: str | None = None, *, refit: bool = True) -> Influence:
+        """Fit the model without each level of a grouping, to see which therapists or patients the estimates hang on.
+
+        Parameters
+        ----------
+        group : str, optional
+            The grouping; may be left out where there is only one. With multiple membership, a level is left out with
+            all rows in which it has any weight.
+        refit : bool
+            Estimate the variances anew without each level (by a few Newton steps from the full fit), or hold them,
+            which is quicker and close.
+
+        Returns
+        -------
+        Influence
+            With ``table()`` (Cook's distance, covariance ratio), ``estimates()`` (DFBETA, DFBETAS), ``variances()`` and
+            ``plot()``. What a level adds is taken from the sums that the fit was made from; only with correlated
+            residuals, or residuals of unequal variance, are these sums made anew.
+
+        References
+        ----------
+        Belsley, Kuh & Welsch (1980), Regression diagnostics. Nieuwenhuis, te Grotenhuis & Pelzer (2012), The R
+        Journal, 4(2), 38-47.
+        """
+        from alliance_stats.models.influence import influence
+
+        return influence(self, group, refit)
 
     # ---- state -------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,12 @@ from alliance_stats.engine.mixed.fit import MixedSolution
 from alliance_stats.models.distributions import t_quantile
 from alliance_stats.names import RANDOM_COLUMNS, VARIANCE_COLUMNS
 
+if TYPE_CHECKING:
+    from alliance_stats.engine.mixed.leave_out import WithoutLevel
+
 
 def variance_table(
-    arrays: ModelArrays, solution: MixedSolution, residual: Sequence[tuple[object, ...]]
+    arrays: ModelArrays, solution: MixedSolution | WithoutLevel, residual: Sequence[tuple[object, ...]]
 ) -> pd.DataFrame:
     """Return ``group, term, term2, vcov, sdcor``: variances, covariances, and the ``residual`` rows last."""
     rows: list[tuple[object, ...]] = []

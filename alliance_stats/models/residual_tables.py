@@ -11,6 +11,9 @@ from alliance_stats.engine.mixed.residual_rows import row_scale, whiten
 from alliance_stats.names import RESIDUAL
 
 if TYPE_CHECKING:
+    from alliance_stats.design.matrices import ModelArrays
+    from alliance_stats.engine.mixed.fit import MixedSolution
+    from alliance_stats.engine.mixed.leave_out import WithoutLevel
     from alliance_stats.models.mixed_result import MixedResult
 
 
@@ -32,9 +35,9 @@ def residual_table(fit: MixedResult) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["parameter", "level", "estimate"])
 
 
-def residual_variances(fit: MixedResult) -> list[tuple[object, ...]]:
+def residual_variances(arrays: ModelArrays, solution: MixedSolution | WithoutLevel) -> list[tuple[object, ...]]:
     """Rows of the variance table: one residual variance, or one per stratum."""
-    sigma2, residuals, estimate = fit.solution.sigma2, fit.arrays.residuals, fit.solution.residual
+    sigma2, residuals, estimate = solution.sigma2, arrays.residuals, solution.residual
     if not residuals.strata or estimate is None:
         return [(RESIDUAL, None, None, sigma2, np.sqrt(sigma2))]
     column = residuals.spec.variance

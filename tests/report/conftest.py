@@ -59,6 +59,11 @@ def effects():
 
 
 @pytest.fixture
+def distances():
+    return pd.DataFrame({"level": ["T1", "T2", "T3"], "cooks_distance": [0.1, 0.45, np.nan]})
+
+
+@pytest.fixture
 def sessions():
     # A comes to 1, 2 and 4; B to 1 and 2; C to 1. Session 3 of A has a row without a score.
     return pd.DataFrame(

@@ -14,6 +14,7 @@ from alliance_stats.report.figures.attendance import attendance
 from alliance_stats.report.figures.canvas import Panels, figure_of, label, png_bytes, save, svg_bytes
 from alliance_stats.report.figures.caterpillar import caterpillar
 from alliance_stats.report.figures.event_aligned import event_aligned
+from alliance_stats.report.figures.influence import influence
 from alliance_stats.report.figures.marks import thin
 from alliance_stats.report.figures.trajectories import trajectories, unbroken_runs
 from alliance_stats.report.figures.within_between import within_between
@@ -26,7 +27,7 @@ def _texts(drawn):
 
 
 @pytest.fixture
-def draw(patients, curve, means, change_curve, effects, sessions, between_and_within):
+def draw(patients, curve, means, change_curve, effects, sessions, between_and_within, distances):
     """Each figure as a function of the arguments that all of them take."""
     return {
         "trajectories": lambda **more: trajectories(patients, curve, score="Alliance", **more),
@@ -36,10 +37,11 @@ def draw(patients, curve, means, change_curve, effects, sessions, between_and_wi
         "event_aligned": lambda **more: event_aligned(means, change_curve, score="Alliance", **more),
         "caterpillar": lambda **more: caterpillar(effects, unit="Effect (points)", **more),
         "attendance": lambda **more: attendance(sessions, **more),
+        "influence": lambda **more: influence(distances, threshold=0.3, **more),
     }
 
 
-FIGURES = ["trajectories", "within_between", "event_aligned", "caterpillar", "attendance"]
+FIGURES = ["trajectories", "within_between", "event_aligned", "caterpillar", "attendance", "influence"]
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.linalg import LinAlgError
@@ -26,6 +27,9 @@ from alliance_stats.engine.mixed.row_prediction import (
 from alliance_stats.engine.mixed.statistics import Statistics, collect
 from alliance_stats.engine.threads import one_blas_thread
 from alliance_stats.errors import DesignError
+
+if TYPE_CHECKING:
+    from alliance_stats.engine.mixed.leave_out import WithoutLevel
 
 #: Share of the outcome's variance below which a residual variance is rounding.
 _NO_RESIDUAL = 1e-11
@@ -145,6 +149,14 @@ class MixedSolution:
             standardised = rows.standardised(self._coordinates)
             return row_degrees_of_freedom(self._evaluation, covariance, standardised, outcome)
 
+    def leave_out(self, design: MixedDesign, factor: int, refit: bool = True) -> list[WithoutLevel]:
+        """Fit the model, which ``design`` is the rows of, without each level of a factor in turn."""
+        from alliance_stats.engine.mixed.leave_out import leave_out
+
+        with one_blas_thread():
+            standard, _ = standardise(design)
+            return list(leave_out(standard, self._evaluation, self._coordinates, factor, refit))
+
     @property
     def rank_deficient(self) -> tuple[bool, ...]:
         """Per factor, whether its covariance lies on the boundary (a variance of zero or a correlation of ±1)."""
@@ -176,7 +188,7 @@ def fit_mixed(design: MixedDesign, reml: bool = True) -> MixedSolution:
         )
     standard, coordinates = standardise(design)
     with one_blas_thread():
-        source = _source(standard)
+        source = source_of(standard)
         try:
             evaluation, story = optimise(source, standard.factors, reml)
         except LinAlgError as error:
@@ -201,13 +213,14 @@ def fit_mixed(design: MixedDesign, reml: bool = True) -> MixedSolution:
             criterion=evaluation.value + coordinates.criterion_to_raw(design.n_obs, reml),
             n_parameters=design.n_fixed + evaluation.state.values.size + 1,
             story=story,
-            residual=_residual_estimate(evaluation),
+            residual=residual_estimate(evaluation),
             _evaluation=evaluation,
             _coordinates=coordinates,
         )
 
 
-def _residual_estimate(evaluation: Evaluation) -> ResidualEstimate | None:
+def residual_estimate(evaluation: Evaluation) -> ResidualEstimate | None:
+    """The residual structure at an evaluation, where the model has one."""
     state = evaluation.state
     if state.model is None:
         return None
@@ -215,20 +228,20 @@ def _residual_estimate(evaluation: Evaluation) -> ResidualEstimate | None:
     return ResidualEstimate(state.model.rho(state.residual), ratios, state.on_boundary[state.n_covariance :])
 
 
-def _source(design: MixedDesign) -> Statistics | ResidualBasis:
+def source_of(design: MixedDesign) -> Statistics | ResidualBasis:
     """Sum the rows into what the criterion is computed from."""
     if design.residual is None:
         statistics = collect(design)
-        _check_outcome_varies(statistics.total)
+        check_outcome_varies(statistics.total)
         return statistics
     basis = ResidualBasis(design)
     model = basis.classes.model
     statistics = basis.point(model.start()).statistics
-    _check_outcome_varies(statistics.total)
+    check_outcome_varies(statistics.total)
     return basis if model.n_parameters else statistics
 
 
-def _check_outcome_varies(total: Floats) -> None:
+def check_outcome_varies(total: Floats) -> None:
     """Refuse an outcome that the fixed effects reproduce to the last digit."""
     p = total.shape[0] - 1
     explained = total[:p, p] @ np.linalg.lstsq(total[:p, :p], total[:p, p], rcond=None)[0]

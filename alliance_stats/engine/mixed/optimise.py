@@ -94,7 +94,7 @@ class _Counter:
 
 
 def optimise(
-    source: Statistics | ResidualBasis, factors: Sequence[GroupingFactor], reml: bool
+    source: Statistics | ResidualBasis, factors: Sequence[GroupingFactor], reml: bool, near: State | None = None
 ) -> tuple[Evaluation, Story]:
     """Minimise the criterion over the relative covariances and the residual parameters.
 
@@ -104,6 +104,8 @@ def optimise(
         In standardised coordinates; a basis where there are residual parameters.
     factors : sequence of GroupingFactor
     reml : bool
+    near : State, optional
+        A point to start from that is thought to be near the optimum.
 
     Returns
     -------
@@ -115,11 +117,12 @@ def optimise(
     best: tuple[Evaluation, Story] | None = None
     starts = 0
     for size in (None, *_MORE_STARTS):
-        run = _run(evaluate, _start(source, factors, size), careful=size is not None)
+        start = near if near is not None and size is None else _start(source, factors, size)
+        run = _run(evaluate, start, careful=size is not None)
         starts += 1
         if run is not None and (best is None or _better(run, best)):
             best = run
-        if best is not None and best[1].converged and not _worth_another_start(best[0]):
+        if best is not None and best[1].converged and not _worth_another_start(best[0], near is not None):
             break
     if best is None:
         raise LinAlgError("the criterion could not be evaluated at any starting point")
@@ -144,8 +147,9 @@ def _better(run: tuple[Evaluation, Story], best: tuple[Evaluation, Story]) -> bo
     return gain > COARSE or (run[1].converged and not best[1].converged and gain > -COARSE)
 
 
-def _worth_another_start(evaluation: Evaluation) -> bool:
-    return bool(evaluation.state.on_boundary.any()) or evaluation.statistics.n_obs < _SMALL
+def _worth_another_start(evaluation: Evaluation, near: bool) -> bool:
+    """Whether an optimum may not be the best one: in small data, and at a boundary that was reached from far away."""
+    return evaluation.statistics.n_obs < _SMALL or (bool(evaluation.state.on_boundary.any()) and not near)
 
 
 def _run(evaluate: _Counter, start: State, careful: bool = False) -> tuple[Evaluation, Story] | None:
