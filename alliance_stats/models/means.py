@@ -10,10 +10,14 @@ import pandas as pd
 
 from alliance_stats.errors import DataError
 from alliance_stats.models.differences import Adjust, Differences, adjusted, check_options, difference_rows
+from alliance_stats.models.estimates import estimates_table
 from alliance_stats.models.mean_grid import Grid, Weights, make_grid
 
 if TYPE_CHECKING:
     from alliance_stats.models.mixed_result import MixedResult
+
+#: What a single mean over everything is called.
+_MEAN = "mean"
 
 
 def marginal_means(
@@ -57,12 +61,16 @@ def _answer(
     differences: Differences | None,
     adjust: Adjust,
     level: float,
-    whole: str = "mean",
+    whole: str = _MEAN,
 ) -> pd.DataFrame:
     """Grid columns and estimates: of the points themselves, or of their differences."""
     labels = grid.labels() if len(grid.points.columns) else [whole]
     if differences is None:
-        return _beside(grid.points, _combine(fit, grid.rows, labels, level))
+        table = _combine(fit, grid.rows, labels, level)
+        offset = fit.arrays.residuals.offset
+        if offset is not None and whole == _MEAN:
+            table = _shifted(table, float(offset.mean()), level)
+        return _beside(grid.points, table)
     # what is compared is called by what differs within one set of conditions
     varying = Grid(grid.points.drop(columns=list(grid.given)), grid.rows, ()).labels()
     parts = []
@@ -82,6 +90,12 @@ def _answer(
 
 def _combine(fit: MixedResult, rows: np.ndarray, labels: list[str], level: float) -> pd.DataFrame:
     return fit.combine(pd.DataFrame(rows, columns=list(fit.arrays.fixed_names)), labels, level)
+
+
+def _shifted(table: pd.DataFrame, offset: float, level: float) -> pd.DataFrame:
+    """Means with the offset at its mean, as other numeric predictors."""
+    error, df = table["std_error"].to_numpy(), table["df"].to_numpy()
+    return estimates_table(list(table["term"]), table["estimate"].to_numpy() + offset, error, df, level)
 
 
 def _beside(points: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:

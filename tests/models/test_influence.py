@@ -134,6 +134,28 @@ def test_with_multiple_membership_all_rows_with_weight_on_the_level_go():
         assert_allclose(by_level(found.variances(), level)["vcov"], alone.variance()["vcov"], rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.parametrize("more", [{"residual": "car1", "variance": "phase"}, {"variance": "phase"}])
+def test_residual_structures_are_estimated_anew_with_the_gaps_that_are_left(more):
+    frame = data("unbalanced")
+    formula = "outcome ~ alliance_within + session + (1 | patient_id) + (1 | therapist_id)"
+    fit = als.mixed(formula, frame, **more)
+    found = fit.influence("therapist_id")
+    for level in ("t008", "t010"):
+        alone = als.mixed(formula, frame[frame["therapist_id"] != level], **more)
+        own = by_level(found.estimates(), level)
+        assert_allclose(own["estimate"], alone.table()["estimate"], rtol=1e-5)
+        assert_allclose(own["std_error"], alone.table()["std_error"], rtol=1e-5)
+        assert_allclose(by_level(found.variances(), level)["vcov"], alone.variance()["vcov"], rtol=1e-4, atol=1e-6)
+        if "residual" in more:
+            rho = found.table().set_index("level").loc[level, "rho"]
+            assert_allclose(rho, alone.glance()["rho"], rtol=1e-4)
+    assert ("rho" in found.table()) == ("residual" in more)
+    two = frame[frame["therapist_id"].isin(["t009", "t010"])]
+    nothing = als.mixed(formula, two, **more).influence("therapist_id")
+    assert nothing.variances().groupby("level").size().tolist() == [5, 5]
+    assert nothing.variances()["vcov"].isna().all()
+
+
 def test_a_fit_on_the_boundary_is_followed_off_it():
     # without some therapists their variance is no longer zero, or zero where it was not
     frame = data("unbalanced")

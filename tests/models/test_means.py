@@ -168,6 +168,21 @@ def test_numeric_predictors_stand_at_their_mean_or_where_they_are_put(balanced):
         assert_allclose(row[name], predicted[name])
 
 
+def test_an_offset_stands_at_its_mean(balanced):
+    frame = balanced.assign(start=np.linspace(-3, 8, len(balanced)))
+    formula = "{} ~ phase + dose + (1 | patient_id)"
+    fit = als.mixed(formula.format("outcome"), frame, offset="start")
+    rest = als.mixed(formula.format("rest"), frame.assign(rest=frame["outcome"] - frame["start"]))
+    own, plain = fit.means("phase"), rest.means("phase")
+    for name in ("estimate", "ci_low", "ci_high"):
+        assert_allclose(own[name], plain[name] + 2.5)
+    assert_allclose(own["statistic"], own["estimate"] / own["std_error"])
+    new = pd.DataFrame({"phase": ["late"], "dose": [frame["dose"].mean()], "start": [2.5]})
+    assert_allclose(own["estimate"].iloc[1], fit.predict(new)["estimate"].iloc[0])
+    for ask in (lambda f: f.means("phase", differences="pairwise"), lambda f: f.slopes("dose")):
+        pd.testing.assert_frame_equal(ask(fit), ask(rest))
+
+
 def test_numbers_inside_c_are_categories(balanced):
     frame = balanced.assign(wave=balanced["phase"].map({"early": 1, "middle": 2, "late": 3}))
     fit = als.mixed("outcome ~ C(wave, sum) + condition + (1 | patient_id)", frame)

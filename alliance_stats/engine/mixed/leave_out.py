@@ -293,7 +293,16 @@ def _log_size(evaluation: Evaluation) -> float:
 
 def _nothing(full: Evaluation, n_removed: int, problem: str) -> WithoutLevel:
     p = full.statistics.n_fixed
-    unknown = tuple(np.full_like(matrix, np.nan) for matrix in full.covariance.matrices)
+    known = residual_estimate(full)
     return WithoutLevel(
-        n_removed, np.full(p, np.nan), np.full((p, p), np.nan), np.nan, unknown, None, np.nan, np.nan, False, problem
+        n_removed=n_removed,
+        beta=np.full(p, np.nan),
+        covariance=np.full((p, p), np.nan),
+        sigma2=np.nan,
+        random_covariances=tuple(np.full_like(matrix, np.nan) for matrix in full.covariance.matrices),
+        residual=None if known is None else replace(known, rho=np.nan, ratios=np.full_like(known.ratios, np.nan)),
+        cooks_distance=np.nan,
+        covariance_ratio=np.nan,
+        converged=False,
+        problem=problem,
     )
