@@ -70,7 +70,7 @@ def _answer(
         offset = fit.arrays.residuals.offset
         if offset is not None and whole == _MEAN:
             table = _shifted(table, float(offset.mean()), level)
-        return _beside(grid.points, table)
+        return fit.captioned(_beside(grid.points, table))
     # what is compared is called by what differs within one set of conditions
     varying = Grid(grid.points.drop(columns=list(grid.given)), grid.rows, ()).labels()
     parts = []
@@ -85,7 +85,7 @@ def _answer(
         parts.append(_beside(conditions, table))
     answer = pd.concat(parts, ignore_index=True)
     answer.attrs["adjust"] = adjust
-    return answer
+    return fit.captioned(answer)
 
 
 def _combine(fit: MixedResult, rows: np.ndarray, labels: list[str], level: float) -> pd.DataFrame:

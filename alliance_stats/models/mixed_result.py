@@ -67,7 +67,10 @@ class MixedResult(Result):
     # ---- tables ------------------------------------------------------------------------------------------------
 
     def table(self, level: float = 0.95) -> pd.DataFrame:
-        """Fixed effects, one row per term."""
+        """Fixed effects, one row per term.
+
+        Where the fit did not converge, ``attrs["caption"]`` says so.
+        """
         # a copy (free under copy-on-write): what the user writes into it must not come back with the next call
         return self._fixed_table.copy(deep=False) if level == 0.95 else self._estimates(level)
 
@@ -98,7 +101,15 @@ class MixedResult(Result):
         rows = weights.reindex(columns=list(names), fill_value=0.0).to_numpy(float)
         covariance, df = self._uncertainty(rows)
         error = np.sqrt(np.einsum("ri,ij,rj->r", rows, covariance, rows))
-        return estimates_table(labels or [str(k) for k in weights.index], rows @ self.solution.beta, error, df, level)
+        labels = labels or [str(k) for k in weights.index]
+        table = estimates_table(labels, rows @ self.solution.beta, error, df, level)
+        return self.captioned(table)
+
+    def captioned(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Say in ``attrs["caption"]`` of a table that its numbers are not final, where the fit did not converge."""
+        if not self.converged:
+            table.attrs["caption"] = self.solution.story.message
+        return table
 
     def _uncertainty(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Covariance of the fixed effects, and the degrees of freedom of each weighted sum, by the method chosen."""
@@ -506,26 +517,22 @@ class MixedResult(Result):
         return (*notes, self.arrays.sample.sentence())
 
     def optimizer(self) -> pd.Series:
-        """How the optimiser came to its end, as named values and one plain sentence."""
-        story = self.solution.story
-        at_zero = [
-            name for name, flag in zip(self.arrays.group_names, self.solution.rank_deficient, strict=True) if flag
-        ]
-        return pd.Series(
-            {
-                "converged": story.converged,
-                "starts": story.starts,
-                "steps": story.steps,
-                "evaluations": story.evaluations,
-                "criterion": self.solution.criterion,
-                "promised_by_next_step": story.decrement,
-                "gradient_norm": story.gradient_norm,
-                "on_boundary": ", ".join(at_zero),
-                "least_eigenvalue": min(story.least_eigenvalue),
-                "message": story.message,
-            },
-            name="optimizer",
-        )
+        """How the optimiser came to its end, as named values and one plain sentence.
+
+        Returns
+        -------
+        Series
+            ``converged``; ``starts``, how many starting points were tried, ``steps`` of the run that won and
+            ``evaluations`` of all; ``start``, the variances (squared outcome units) and ρ that this run started from,
+            and ``start_criterion``; ``criterion`` at the end; ``promised_by_next_step``; ``gradient_norm``, largest
+            absolute derivative with respect to a free parameter; ``on_boundary``, what lies there, and
+            ``boundary_slopes``, for each the least slope of the criterion into the parameter space, which is not
+            negative where the boundary is the optimum (Karush, Kuhn and Tucker; per unit of relative variance in
+            standardised columns); ``least_eigenvalue``, the least of these slopes over all groupings; ``message``.
+        """
+        from alliance_stats.models.optimizer_story import optimizer_story
+
+        return optimizer_story(self)
 
     # ---- words and pictures -----------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.design.matrices import ModelArrays
-from alliance_stats.engine.mixed.fit import MixedSolution
+from alliance_stats.engine.mixed.fit import MixedSolution, StartEstimate
 from alliance_stats.models.distributions import t_quantile
 from alliance_stats.names import RANDOM_COLUMNS, VARIANCE_COLUMNS
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def variance_table(
-    arrays: ModelArrays, solution: MixedSolution | WithoutLevel, residual: Sequence[tuple[object, ...]]
+    arrays: ModelArrays,
+    solution: MixedSolution | StartEstimate | WithoutLevel,
+    residual: Sequence[tuple[object, ...]],
 ) -> pd.DataFrame:
     """Return ``group, term, term2, vcov, sdcor``: variances, covariances, and the ``residual`` rows last."""
     rows: list[tuple[object, ...]] = []

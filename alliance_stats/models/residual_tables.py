@@ -12,7 +12,7 @@ from alliance_stats.names import RESIDUAL
 
 if TYPE_CHECKING:
     from alliance_stats.design.matrices import ModelArrays
-    from alliance_stats.engine.mixed.fit import MixedSolution
+    from alliance_stats.engine.mixed.fit import MixedSolution, StartEstimate
     from alliance_stats.engine.mixed.leave_out import WithoutLevel
     from alliance_stats.models.mixed_result import MixedResult
 
@@ -35,7 +35,9 @@ def residual_table(fit: MixedResult) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["parameter", "level", "estimate"])
 
 
-def residual_variances(arrays: ModelArrays, solution: MixedSolution | WithoutLevel) -> list[tuple[object, ...]]:
+def residual_variances(
+    arrays: ModelArrays, solution: MixedSolution | StartEstimate | WithoutLevel
+) -> list[tuple[object, ...]]:
     """Rows of the variance table: one residual variance, or one per stratum."""
     sigma2, residuals, estimate = solution.sigma2, arrays.residuals, solution.residual
     if not residuals.strata or estimate is None:

@@ -54,11 +54,12 @@ class Result(ABC):
         """The table as an artefact that writes itself as HTML, Markdown, LaTeX or CSV."""
         from alliance_stats.report.model_table import model_table
 
+        glance, title = self.glance(), title or "Estimates of the Mixed Model"
         return model_table(
             self.table(),
             self.variance(),
-            self.glance(),
-            title=title or "Estimates of the Mixed Model",
+            glance,
+            title=title if glance["converged"].all() else f"{title} (Not Converged: Not Final)",
             notes=self.notes(),
             number=number,
             labels=self.labels(),

@@ -64,7 +64,9 @@ def mixed_report(fit: MixedResult) -> Sentences:
         sentences = [
             Sentences("The estimated mean was " + number(table["estimate"].iloc[0])) + statistics(table.iloc[0])
         ]
-    return join(*sentences, _spread(fit), *map(Sentences.plain, fit.notes()))
+    notes = list(map(Sentences.plain, fit.notes()))
+    first = [] if fit.converged else [notes.pop(0)]  # before any number, that the numbers are not final
+    return join(*first, *sentences, _spread(fit), *notes)
 
 
 def _effect(row: pd.Series, fit: MixedResult) -> Sentences:

@@ -55,6 +55,24 @@ class ResidualEstimate:
 
 
 @dataclass(frozen=True)
+class StartEstimate:
+    """Where the optimiser started from, in the units of the data.
+
+    Parameters
+    ----------
+    random_covariances : tuple of ndarray of shape (q, q)
+    sigma2 : float
+    residual : ResidualEstimate or None
+    criterion : float
+    """
+
+    random_covariances: tuple[Floats, ...]
+    sigma2: float
+    residual: ResidualEstimate | None
+    criterion: float
+
+
+@dataclass(frozen=True)
 class MixedSolution:
     """A fitted linear mixed model, in the units of the data.
 
@@ -148,6 +166,47 @@ class MixedSolution:
         with one_blas_thread():
             standardised = rows.standardised(self._coordinates)
             return row_degrees_of_freedom(self._evaluation, covariance, standardised, outcome)
+
+    @cached_property
+    def started_from(self) -> StartEstimate:
+        """Where the optimiser started from (units of the data)."""
+        start, coordinates, model = self.story.start, self._coordinates, self.state.model
+        scale = coordinates.outcome_scale**2
+        covariances = tuple(
+            scale * coordinates.random_covariance_to_raw(f, matrix) for f, matrix in enumerate(start.covariances)
+        )
+        residual = None
+        if model is not None:
+            residual = ResidualEstimate(
+                model.rho(start.residual),
+                np.exp(model.log_ratios(start.residual)),
+                np.zeros(start.residual.size, dtype=bool),
+            )
+        criterion = start.value + coordinates.criterion_to_raw(self.n_obs, self.reml)
+        return StartEstimate(covariances, scale * start.sigma2, residual, criterion)
+
+    @cached_property
+    def inward_slopes(self) -> tuple[Floats, Floats]:
+        """Slopes of the criterion into the parameter space, where the estimates lie on its boundary.
+
+        Returns
+        -------
+        of_factors : ndarray of shape (n_factors,)
+            Least slope over all directions of added variance (per unit of relative variance, standardised columns).
+        of_residual : ndarray of shape (k,)
+            Of each residual parameter, away from its limit.
+
+        Notes
+        -----
+        After Karush, Kuhn and Tucker, none is negative at an optimum. NaN away from the boundary.
+        """
+        state = self.state
+        least = np.array(self.story.least_eigenvalue, float)
+        of_factors = np.where(self.rank_deficient, least, np.nan)
+        at, (lower, _) = slice(state.n_covariance, None), state.limits
+        slope = self._evaluation.gradient[at]
+        inward = np.where(state.values[at] <= lower[at], slope, -slope)
+        return of_factors, np.where(state.on_boundary[at], inward, np.nan)
 
     def leave_out(self, design: MixedDesign, factor: int, refit: bool = True) -> list[WithoutLevel]:
         """Fit the model, which ``design`` is the rows of, without each level of a factor in turn."""

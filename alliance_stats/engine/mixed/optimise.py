@@ -41,6 +41,28 @@ _SMALL = 400
 
 
 @dataclass(frozen=True)
+class Start:
+    """Where a run started from (standardised coordinates).
+
+    Parameters
+    ----------
+    covariances : tuple of ndarray of shape (q, q)
+        Covariance of the random effects of each factor.
+    sigma2 : float
+        Residual variance, which the criterion implies.
+    residual : ndarray of shape (k,)
+        Residual parameters.
+    value : float
+        Criterion.
+    """
+
+    covariances: tuple[Floats, ...]
+    sigma2: float
+    residual: Floats
+    value: float
+
+
+@dataclass(frozen=True)
 class Story:
     """How the optimiser came to its end.
 
@@ -60,6 +82,8 @@ class Story:
         Per factor, least eigenvalue of ``Γ``: negative means that more variance would fit better.
     message : str
         One plain sentence.
+    start : Start
+        Where the run that won started from.
     """
 
     converged: bool
@@ -71,6 +95,7 @@ class Story:
     gradient_norm: float
     least_eigenvalue: tuple[float, ...]
     message: str
+    start: Start
 
 
 class _Counter:
@@ -157,8 +182,8 @@ def _run(evaluate: _Counter, start: State, careful: bool = False) -> tuple[Evalu
 
     A ``careful`` run takes variances to zero by several steps.
     """
-    current = evaluate(start)
-    if current is None:
+    first = current = evaluate(start)
+    if first is None or current is None:
         return None
     damping, observed, last = 0.0, False, np.inf
     for step_number in range(_MAX_STEPS):
@@ -172,7 +197,7 @@ def _run(evaluate: _Counter, start: State, careful: bool = False) -> tuple[Evalu
             moved = _escape(evaluate, current)
             if moved is None:
                 final = _last_step(evaluate, current, newton, free)
-                return final, _tell(final, step_number + 1, decrement * contraction, converged=True)
+                return final, _tell(first, final, step_number + 1, decrement * contraction, converged=True)
             current, last = moved, np.inf
             continue
         observed = observed or (decrement < _LOCAL and decrement > 0.05 * last)
@@ -181,9 +206,9 @@ def _run(evaluate: _Counter, start: State, careful: bool = False) -> tuple[Evalu
         if moved is None:
             moved = _escape(evaluate, current)
             if moved is None:
-                return current, _tell(current, step_number, decrement, converged=decrement < COARSE)
+                return current, _tell(first, current, step_number, decrement, converged=decrement < COARSE)
         current = moved
-    return current, _tell(current, _MAX_STEPS, decrement, converged=False)
+    return current, _tell(first, current, _MAX_STEPS, decrement, converged=False)
 
 
 def free_parameters(evaluation: Evaluation) -> np.ndarray:
@@ -330,7 +355,7 @@ def _escape(evaluate: _Counter, current: Evaluation) -> Evaluation | None:
     return best
 
 
-def _tell(evaluation: Evaluation, steps: int, decrement: float, converged: bool) -> Story:
+def _tell(first: Evaluation, evaluation: Evaluation, steps: int, decrement: float, converged: bool) -> Story:
     free = free_parameters(evaluation)
     norm = float(np.abs(evaluation.gradient[free]).max(initial=0.0))
     if converged:
@@ -342,6 +367,19 @@ def _tell(evaluation: Evaluation, steps: int, decrement: float, converged: bool)
             "Simplify the random effects, or look for predictors on very different scales."
         )
     return Story(
-        converged, 0, steps, 1, evaluation.value, decrement, norm,
-        tuple(least for least, _ in least_eigenvalues(evaluation)), message,
-    )  # fmt: skip
+        converged=converged,
+        evaluations=0,
+        steps=steps,
+        starts=1,
+        value=evaluation.value,
+        decrement=decrement,
+        gradient_norm=norm,
+        least_eigenvalue=tuple(least for least, _ in least_eigenvalues(evaluation)),
+        message=message,
+        start=Start(
+            covariances=tuple(first.sigma2 * matrix for matrix in first.covariance.matrices),
+            sigma2=first.sigma2,
+            residual=first.state.residual,
+            value=first.value,
+        ),
+    )
