@@ -42,8 +42,11 @@ class Sample:
         """Say in one sentence how many rows were left out and why."""
         if self.n_dropped == 0:
             return f"All {self.n_read} rows were used."
-        reasons = ", ".join(f"{row.variable} ({row.n_missing})" for row in self.dropped.itertuples())
-        return f"{self.n_dropped} of {self.n_read} rows were left out because of missing values in: {reasons}."
+        return f"{self.n_dropped} of {self.n_read} rows were left out because of missing values in: {self._reasons}."
+
+    @property
+    def _reasons(self) -> str:
+        return ", ".join(f"{row.variable} ({row.n_missing})" for row in self.dropped.itertuples())
 
 
 def take_sample(frame: pd.DataFrame, variables: Sequence[str], missing: str = "drop") -> Sample:
@@ -78,7 +81,10 @@ def take_sample(frame: pd.DataFrame, variables: Sequence[str], missing: str = "d
     rows = np.flatnonzero(~any_absent)
     sample = Sample(frame[list(variables)].take(rows), rows, len(frame), dropped)
     if missing == "raise" and sample.n_dropped:
-        raise DataError(f"{sample.sentence()} Impute or drop them before the call, or use missing='drop'.")
+        raise DataError(
+            f"{sample.n_dropped} of {sample.n_read} rows have missing values, in: {sample._reasons}. Impute or drop "
+            "them before the call, or use missing='drop'."
+        )
     if rows.size == 0:
         raise DataError(f"No complete row is left. {sample.sentence()}")
     for name in variables:

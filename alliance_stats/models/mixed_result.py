@@ -15,7 +15,7 @@ from alliance_stats.design.formula import Formula
 from alliance_stats.design.matrices import ModelArrays
 from alliance_stats.design.sample import Sample
 from alliance_stats.engine.mixed.fit import MixedSolution
-from alliance_stats.errors import DataError, did_you_mean
+from alliance_stats.errors import DataError, count, did_you_mean
 from alliance_stats.models.boundary import boundary_sentences
 from alliance_stats.models.estimates import estimates_table
 from alliance_stats.models.random_tables import random_table, variance_table
@@ -99,6 +99,12 @@ class MixedResult(Result):
             if term not in names:
                 raise DataError(f"The model has no term {term!r}. {did_you_mean(str(term), names)}")
         rows = weights.reindex(columns=list(names), fill_value=0.0).to_numpy(float)
+        bad = ~np.isfinite(rows)
+        if bad.any():
+            raise DataError(
+                f"{count(int(bad.sum()), 'weight is', 'weights are')} not finite (first in row "
+                f"{int(bad.any(axis=1).argmax())}). Write 0 for none."
+            )
         covariance, df = self._uncertainty(rows)
         error = np.sqrt(np.einsum("ri,ij,rj->r", rows, covariance, rows))
         labels = labels or [str(k) for k in weights.index]
@@ -340,6 +346,7 @@ class MixedResult(Result):
         interval: Interval | None = None,
         confidence: float = 0.95,
         unknown: Unknown = "population",
+        membership: Mapping[str, pd.DataFrame] | None = None,
     ) -> pd.DataFrame:
         """Predict rows of the fit, or new ones, in units of the formula's left side.
 
@@ -352,12 +359,15 @@ class MixedResult(Result):
             Fixed effects only; or with the predicted effects of these known patients, therapists, …
         interval : {"confidence", "prediction"}, optional
             For the mean at that level; or for one new outcome, which adds the residual and the variance of every
-            random effect that is not known. With ``mm(…)``, new rows count as belonging to one level.
+            random effect that is not known.
         confidence : float
             Level of the intervals.
         unknown : {"population", "raise"}
             Rows whose level the fit did not have, or whose id is missing, are predicted without that level's effect
             (the population mean), or refused.
+        membership : mapping of str to DataFrame, optional
+            For each ``mm(…)`` in ``level``, to whom the new rows belong: ``row, level, weight``, as for
+            :func:`alliance_stats.mixed`. Without it, new rows count as belonging to one unknown level.
 
         Returns
         -------
@@ -375,7 +385,7 @@ class MixedResult(Result):
         """
         from alliance_stats.models.predictions import predict
 
-        return predict(self, new, level, interval, confidence, unknown)
+        return predict(self, new, level, interval, confidence, unknown, membership)
 
     def residuals(self, kind: ResidualKind = "conditional") -> pd.Series:
         """Return what the model leaves over, indexed by the rows' position in the data.

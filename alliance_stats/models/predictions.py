@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.data.session_table import SessionTable, frame_of
+from alliance_stats.design.membership import check_members
 from alliance_stats.design.new_rows import new_rows
 from alliance_stats.design.residuals import new_noise, new_offset
 from alliance_stats.errors import DataError, count, did_you_mean
@@ -35,14 +36,19 @@ def predict(
     interval: Interval | None,
     confidence: float,
     unknown: Unknown,
+    membership: Mapping[str, pd.DataFrame] | None,
 ) -> pd.DataFrame:
     """Predict rows; see ``MixedResult.predict``."""
     _check_options(interval, confidence, unknown)
     groups = _groupings(result.arrays.group_names, level)
     if new is None:
+        if membership:
+            raise DataError(
+                "The rows of the fit have their membership already. Leave membership= out, or give new rows."
+            )
         rows, labels, codes = _rows_used(result, groups), result.arrays.sample.rows, None
     else:
-        rows, codes = _other_rows(result, frame_of(new), groups)
+        rows, codes = _other_rows(result, frame_of(new), groups, membership)
         labels = np.arange(rows.n_rows)
     frame = None if new is None else frame_of(new)
     if interval == "prediction":
@@ -159,25 +165,57 @@ def _belonging(factor: GroupingFactor, known: bool) -> tuple[Members, np.ndarray
 
 
 def _other_rows(
-    result: MixedResult, frame: pd.DataFrame, groups: tuple[str, ...]
+    result: MixedResult,
+    frame: pd.DataFrame,
+    groups: tuple[str, ...],
+    membership: Mapping[str, pd.DataFrame] | None,
 ) -> tuple[PredictionRows, dict[str, np.ndarray]]:
-    """Return new rows, and the level that each has in the fit."""
+    """Return new rows, and the level that each has in the fit (−1 where it has one that the fit did not have)."""
     from alliance_stats.engine.mixed.row_prediction import Members, PredictionRows
 
-    for factor in result.arrays.design.factors:
-        if factor.membership is not None and factor.name in groups:
+    weighed = _members_of_new(result, len(frame), groups, membership)
+    arrays = new_rows(result.formula, result.arrays, frame, [name for name in groups if name not in weighed])
+    members, fresh, found = [], [], {}
+    for name, codes in zip(result.arrays.group_names, arrays.codes, strict=True):
+        if name in weighed:
+            own, rest, codes = weighed[name]
+        else:
+            row = np.flatnonzero(codes >= 0)
+            own, rest = Members(row, codes[row], np.ones(row.size)), (codes < 0).astype(float)
+        members.append(own)
+        fresh.append(rest)
+        found[name] = codes
+    return PredictionRows(arrays.fixed, arrays.random, tuple(members), tuple(fresh)), found
+
+
+def _members_of_new(
+    result: MixedResult, n_rows: int, groups: tuple[str, ...], membership: Mapping[str, pd.DataFrame] | None
+) -> dict[str, tuple[Members, np.ndarray, np.ndarray]]:
+    """For each ``mm(…)`` with weights of new rows: members that are known, the squared weight of others, and codes."""
+    from alliance_stats.engine.mixed.row_prediction import Members
+
+    multiple = [factor.name for factor in result.arrays.design.factors if factor.membership is not None]
+    given = membership or {}
+    for name in multiple:
+        if name in groups and name not in given:
             raise DataError(
-                f"New rows say nothing about the weights of mm({factor.name}), so they cannot be predicted for known "
-                "levels of it. Leave it out of level=, or predict the rows of the fit (new=None)."
+                f"New rows do not say by themselves whom they belong to in mm({name}). Give "
+                f"membership={{{name!r}: frame}} with their row, level and weight, or leave {name!r} out of level=."
             )
-    arrays = new_rows(result.formula, result.arrays, frame, groups)
-    members = []
-    for codes in arrays.codes:
-        row = np.flatnonzero(codes >= 0)
-        members.append(Members(row, codes[row], np.ones(row.size)))
-    fresh = tuple((codes < 0).astype(float) for codes in arrays.codes)
-    found = dict(zip(result.arrays.group_names, arrays.codes, strict=True))
-    return PredictionRows(arrays.fixed, arrays.random, tuple(members), fresh), found
+    checked = check_members(tuple(name for name in multiple if name in given), given, n_rows)
+    found = {}
+    for name, own in checked.items():
+        levels = result.arrays.levels[result.arrays.group_names.index(name)]
+        at = levels.get_indexer(own.labels)[own.level]
+        known = (at >= 0) if name in groups else np.zeros(at.size, dtype=bool)
+        rest = np.bincount(own.row[~known], own.weight[~known] ** 2, minlength=n_rows)
+        missing = np.bincount(own.row, minlength=n_rows) == 0
+        codes = np.zeros(n_rows, dtype=np.int64)
+        codes[own.row[~known]] = -1
+        codes[missing] = -1
+        members = Members(own.row[known], at[known], own.weight[known])
+        found[name] = (members, np.where(missing, 1.0, rest), codes)
+    return found
 
 
 # ---- what is said of them ------------------------------------------------------------------------------------------

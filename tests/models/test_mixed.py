@@ -173,6 +173,12 @@ def test_contrast_does_not_depend_on_its_scale(fit):
     assert_allclose([ten["df"], ten["p_value"]], [one["df"], one["p_value"]])
 
 
+@pytest.mark.parametrize("weight", [np.nan, np.inf])
+def test_weights_of_a_contrast_are_finite(fit, weight):
+    with pytest.raises(DataError, match=r"1 weight is not finite \(first in row 0\)"):
+        fit.contrast({"x": weight, "session": 1})
+
+
 def test_contrast_names_the_nearest_term(fit):
     with pytest.raises(DataError, match=r"'sesion'\. Did you mean 'session'\?"):
         fit.contrast({"sesion": 1})

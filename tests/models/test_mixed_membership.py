@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
@@ -128,3 +129,17 @@ def test_membership_alone_is_refused_with_the_reason(frame):
 def test_rules_say_what_they_need(rule, half_life):
     with pytest.raises(DataError, match=r"half_life is a positive number|Did you mean 'current'"):
         als.membership(SESSIONS, rule, half_life=half_life)
+
+
+def test_rows_without_members_weights_or_offsets_are_refused_or_counted_by_variable(frame):
+    rows = frame.assign(w=1.0, start=0.0)
+    rows.loc[[0, 1], "w"] = np.nan
+    rows.loc[[1, 2], "start"] = np.nan
+    members = als.membership(frame, "cumulative", session="session0")
+    more = {"membership": {"therapist_id": members[members["row"] > 2]}, "weights": "w", "offset": "start"}
+    counted = als.mixed(FORMULA, rows, **more).dropped.set_index("variable")
+    assert counted["n_missing"].to_dict() == {"mm(therapist_id)": 3, "w": 2, "start": 2}
+    assert counted["n_only_this"].to_dict() == {"mm(therapist_id)": 0, "w": 0, "start": 0}
+    match = r"3 of 400 rows have missing values, in: mm\(therapist_id\) \(3\), w \(2\), start \(2\)"
+    with pytest.raises(DataError, match=match):
+        als.mixed(FORMULA, rows, missing="raise", **more)

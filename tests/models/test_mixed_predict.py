@@ -369,10 +369,59 @@ def test_memberships_weigh_the_effects_of_several_therapists():
     inverse = np.linalg.inv(w.T @ w / sigma2 + np.diag(prior))
     expected = np.sqrt(np.einsum("ij,jk,ik->i", w, inverse, w))
     assert_allclose(fit.predict(level="all", interval="confidence")["std_error"], expected, rtol=1e-7)
-    with pytest.raises(DataError, match=r"weights of mm\(therapist_id\)"):
+    with pytest.raises(DataError, match=r"in mm\(therapist_id\)\. Give membership=\{'therapist_id'"):
         fit.predict(FRAME, level="all")
+    # new rows with weights of their own
+    again = fit.predict(FRAME, level="all", interval="confidence", membership={"therapist_id": weights})
+    assert_allclose(again["estimate"], fit.fitted(), rtol=1e-12)
+    assert_allclose(again["std_error"], expected, rtol=1e-7)
+    assert (again["unknown_levels"] == "").all()
     known = fit.predict(FRAME, level="patient_id")
     assert_allclose(known["estimate"], w[:, : -therapist.shape[1]] @ _coefficients(fit), rtol=1e-10)
+
+
+def test_new_rows_may_belong_to_therapists_whom_the_fit_did_not_have():
+    weights = {"therapist_id": als.membership(FRAME, rule="cumulative")}
+    fit = als.mixed("outcome ~ x + session + (1 | patient_id) + (1 | mm(therapist_id))", FRAME, membership=weights)
+    new = pd.DataFrame({"x": [0.0, 0.0, 0.0, 0.0], "session": [1, 1, 1, 1]})
+    a, b = fit.arrays.levels[1][:2]
+    mine = pd.DataFrame(
+        {"row": [0, 1, 1, 2, 2], "level": [a, a, b, b, "new"], "weight": [1, 0.25, 0.75, 0.4, 0.6]}
+    )  # nobody is known of row 3
+    told = fit.predict(new, level="therapist_id", membership={"therapist_id": mine})
+    effects = fit.random("therapist_id").set_index("level")["estimate"]
+    base = fit.predict(new)["estimate"].iloc[0]
+    expected = [effects[a], 0.25 * effects[a] + 0.75 * effects[b], 0.4 * effects[b], 0.0]
+    assert_allclose(told["estimate"] - base, expected, rtol=1e-9, atol=1e-12)
+    assert told["unknown_levels"].tolist() == ["", "", "therapist_id", "therapist_id"]
+    # of a new outcome, the variance of unknown members comes in by their squared weights
+    tau_patient, tau_therapist = (float(d[0, 0]) for d in fit.solution.random_covariances)
+    error = [
+        fit.predict(new, level="therapist_id", interval=kind, membership={"therapist_id": mine})["std_error"] ** 2
+        for kind in ("confidence", "prediction")
+    ]
+    added = fit.solution.sigma2 + tau_patient + tau_therapist * np.array([0, 0, 0.36, 1])
+    assert_allclose(error[1] - error[0], added, rtol=1e-9)
+    # at the population's mean, all members count as unknown
+    whole = fit.predict(new, interval="prediction", membership={"therapist_id": mine})["std_error"] ** 2
+    plain = fit.predict(new, interval="confidence")["std_error"] ** 2
+    added = fit.solution.sigma2 + tau_patient + tau_therapist * np.array([1, 0.25**2 + 0.75**2, 0.4**2 + 0.6**2, 1])
+    assert_allclose(whole - plain, added, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("ask", "match"),
+    [
+        (lambda f, m: f.predict(level="all", membership=m), "have their membership already"),
+        (lambda f, m: f.predict(NEW, membership={"therapist_id": m["therapist_id"]}), "rows that the data do not have"),
+        (lambda f, m: f.predict(FRAME, membership={"patient_id": m["therapist_id"]}), r"has no mm\(patient_id\)"),
+    ],
+)
+def test_a_membership_that_does_not_fit_the_new_rows_is_refused(ask, match):
+    weights = {"therapist_id": als.membership(FRAME, rule="cumulative")}
+    fit = als.mixed("outcome ~ x + session + (1 | patient_id) + (1 | mm(therapist_id))", FRAME, membership=weights)
+    with pytest.raises(DataError, match=match):
+        ask(fit, weights)
 
 
 def _coefficients(fit):
