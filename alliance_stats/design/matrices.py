@@ -59,6 +59,11 @@ class ModelArrays:
         """Names of the grouping factors."""
         return tuple(factor.name for factor in self.design.factors)
 
+    @property
+    def varying_groups(self) -> tuple[str, ...]:
+        """Names of those that have random effects: all but a grouping that only carries correlated residuals."""
+        return tuple(factor.name for factor in self.design.factors if factor.effects)
+
 
 class _Pool:
     """Distinct columns by name; the intercept is kept as None."""

@@ -61,8 +61,9 @@ def new_rows(formula: Formula, arrays: ModelArrays, frame: pd.DataFrame, groups:
     _check_once(frame, needed)
     predictors = as_fitted(frame, by_column)
     computed = {expression: recipe.evaluate(predictors) for expression, recipe in arrays.recipes.items()}
+    none = np.zeros((len(frame), 0))
     random = tuple(
-        np.column_stack([computed[term.effects] for term in formula.random if term.group_name == name])
+        np.hstack([none, *(computed[term.effects] for term in formula.random if term.group_name == name)])
         for name in arrays.group_names
     )
     unknown = np.full(len(frame), -1)

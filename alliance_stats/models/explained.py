@@ -31,15 +31,14 @@ _CENTRED = 1e-4
 def icc_table(fit: MixedResult, definition: IccDefinition) -> pd.DataFrame:
     """Each grouping's share of the variance; see :meth:`MixedResult.icc`."""
     _check_definition(definition, get_args(IccDefinition), "icc")
-    names, sigma2 = fit.arrays.group_names, mean_residual_variance(fit)
-    if definition == "intercept":
-        variances = np.array([_intercept_variance(fit, at) for at in range(len(names))])
-    else:
-        variances = np.array([mean_random_variance(fit, at) for at in range(len(names))])
-    total = variances.sum() + sigma2
+    places = [at for at, effects in enumerate(fit.arrays.effect_names) if effects]
+    names = [fit.arrays.group_names[at] for at in places]
+    variance_at = _intercept_variance if definition == "intercept" else mean_random_variance
+    variances = np.array([variance_at(fit, at) for at in places])
+    total = variances.sum() + mean_residual_variance(fit)
     if definition == "unadjusted":
         total += float(np.var(fixed_part(fit), ddof=1))
-    return pd.DataFrame({"group": list(names), "icc": variances / total, "definition": definition})
+    return pd.DataFrame({"group": names, "icc": variances / total, "definition": definition})
 
 
 def _check_definition(asked: str, known: tuple[str, ...], who: str) -> None:

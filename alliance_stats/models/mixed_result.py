@@ -315,11 +315,11 @@ class MixedResult(Result):
         return random_table(self.arrays, self.solution, self._group_place(group), level)
 
     def _group_place(self, group: str | None) -> int:
-        names = self.arrays.group_names
+        names = self.arrays.varying_groups
         if group is None and len(names) == 1:
-            return 0
+            group = names[0]
         if group in names:
-            return names.index(group)
+            return self.arrays.group_names.index(group)
         raise DataError(
             f"Choose a grouping: {', '.join(names)}."
             if group is None

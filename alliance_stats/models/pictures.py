@@ -27,7 +27,8 @@ def mixed_plot(fit: MixedResult, kind: str, group: str | None, ax: Axes | None) 
 
 def _group(fit: MixedResult, group: str | None) -> str:
     if group is None:
-        return fit.arrays.group_names[fit.arrays.design.inner]
+        varying = [factor for factor in fit.arrays.design.factors if factor.effects]
+        return max(varying, key=lambda factor: factor.n_levels * (factor.membership is None)).name
     return fit.arrays.group_names[fit._group_place(group)]
 
 

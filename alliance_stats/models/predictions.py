@@ -40,7 +40,7 @@ def predict(
 ) -> pd.DataFrame:
     """Predict rows; see ``MixedResult.predict``."""
     _check_options(interval, confidence, unknown)
-    groups = _groupings(result.arrays.group_names, level)
+    groups = _groupings(result.arrays.varying_groups, level)
     if new is None:
         if membership:
             raise DataError(
@@ -138,8 +138,11 @@ def _rows_used(result: MixedResult, groups: tuple[str, ...]) -> PredictionRows:
     design = result.arrays.design
 
     def stacked(places: tuple[int, ...]) -> np.ndarray:
-        values = [design.columns[place] for place in places]
-        return np.column_stack([np.ones(design.n_obs) if own is None else own for own in values])
+        columns = np.ones((design.n_obs, len(places)))
+        for at, place in enumerate(places):
+            if (own := design.columns[place]) is not None:
+                columns[:, at] = own
+        return columns
 
     pairs = [_belonging(factor, factor.name in groups) for factor in design.factors]
     return PredictionRows(

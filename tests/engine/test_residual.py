@@ -56,8 +56,11 @@ class Case:
         return Dense(self.design, at.covariance.matrices, reml, self.r(at.residual))
 
 
-def make_case(seed, correlation="car1", strata=1, weights=False, membership=False, outer_effects=1) -> Case:
-    """Rows in random order; a third of the sessions with another therapist than the patient's first."""
+def make_case(seed, correlation="car1", strata=1, weights=False, membership=False, outer_effects=1, own=True) -> Case:
+    """Rows in random order; a third of the sessions with another therapist than the patient's first.
+
+    Patients have an intercept and a slope of their ``own``, or only carry the correlation.
+    """
     rng = np.random.default_rng(seed)
     n = N_PATIENTS * N_SESSIONS
     patient = np.repeat(np.arange(N_PATIENTS), N_SESSIONS)
@@ -83,7 +86,12 @@ def make_case(seed, correlation="car1", strata=1, weights=False, membership=Fals
         second = GroupingFactor(
             "therapist", rng.integers(0, 6, n), N_THERAPISTS, second.effects, second.blocks, patterns
         )
-    factors = (one_block("patient", patient, (0, 1), N_PATIENTS), second)
+    first = (
+        one_block("patient", patient, (0, 1), N_PATIENTS)
+        if own
+        else GroupingFactor("patient", patient, N_PATIENTS, (), ())
+    )
+    factors = (first, second)
     return Case(MixedDesign(rng.normal(size=n) + x, [None, x, z], (0, 1, 2), factors, structure), time, patient)
 
 
@@ -96,6 +104,7 @@ STRUCTURES = {
     "car1, strata, weights": {"correlation": "car1", "strata": 2, "weights": True},
     "car1, therapist slopes": {"correlation": "car1", "outer_effects": 2},
     "car1, strata, membership": {"correlation": "car1", "strata": 2, "membership": True},
+    "ar1, strata, patients without effects": {"correlation": "ar1", "strata": 2, "own": False},
     "ar1, membership, therapist slopes": {"correlation": "ar1", "membership": True, "outer_effects": 2},
 }
 

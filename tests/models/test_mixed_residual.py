@@ -119,6 +119,19 @@ def test_residual_groups_may_end_at_a_change_of_therapist(sessions):
     assert _criterion(by_name) != _criterion(whole)
 
 
+def test_patients_may_carry_the_correlation_alone(sessions):
+    """No random effect of patients, whose sessions still belong together: therapists alone cross the series."""
+    fit = als.mixed("alliance ~ session + (1 | therapist_id)", sessions, residual="ar1")
+    assert fit.converged
+    assert fit.solution.residual.rho > 0.4
+    assert fit.variance()["group"].tolist() == ["therapist_id", "residual"]
+    assert fit.icc()["group"].tolist() == ["therapist_id"]
+    assert len(fit.random()) == sessions["therapist_id"].nunique()
+    assert fit.predict(level="all", interval="confidence")["std_error"].gt(0).all()
+    assert fit.plot().data["effects"]["level"].isin(sessions["therapist_id"]).all()
+    assert "patient_id" not in str(fit.report()).split("Standard deviations")[1]
+
+
 # ---- what is said ----------------------------------------------------------------------------------------------------
 
 

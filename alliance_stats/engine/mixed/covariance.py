@@ -99,11 +99,11 @@ class CovarianceState:
         """Per factor, where its parameters stand and their derivatives, (k, q, q)."""
         found, at = [], 0
         for factor, orders in zip(self.factors, self._orders, strict=True):
-            first, own = at, []
+            first, own = at, [np.zeros((0, factor.n_effects, factor.n_effects))]  # a factor may have no effects
             for places in orders:
                 unit, d, at = _unpack(self.values, len(places), at)
                 own.append(_derivatives(factor.n_effects, places, unit, d))
-            found.append((slice(first, at), own[0] if len(own) == 1 else np.concatenate(own)))
+            found.append((slice(first, at), own[1] if len(own) == 2 else np.concatenate(own)))
         return tuple(found)
 
     def moved(self, values: Floats) -> CovarianceState:
