@@ -25,6 +25,11 @@ _COUNTED = {
 _NUMBERS = ("estimate", "std_error", "ci_low", "ci_high", "statistic", "df", "p_value")
 _COLUMNS = (BLOCK, "term", ROW_KIND, *_NUMBERS)
 _FIXED, _RANDOM, _COUNTS, _FIT = "Fixed effects", "Random effects", "Counts", "Fit"
+_DF_METHODS = {
+    "satterthwaite": "Degrees of freedom after Satterthwaite.",
+    "kenward-roger": "Standard errors and degrees of freedom after Kenward and Roger.",
+    "normal": "Tests and intervals from the normal distribution.",
+}
 NOT_CONVERGED = (
     "The optimiser did not reach the optimum: these numbers are not final and should not be reported. "
     "Try a simpler random part, or predictors on a similar scale."
@@ -57,7 +62,8 @@ def model_table(
         standard deviation (outcome units), else a correlation.
     glance : DataFrame
         A result's ``glance()``, one row. Printed are its ``n_*``, ``icc*``, ``r2*``, ``deviance``, ``aic``
-        and ``bic``; ``method`` names the criterion; ``converged`` and ``singular`` put a sentence into the notes.
+        and ``bic``; ``method`` and ``df_method`` are named in the notes; ``rho`` stands among the random effects;
+        ``converged`` and ``singular`` put a sentence into the notes.
     title, notes, number
         As in :class:`ResultTable`.
     labels : mapping of str to str, optional
@@ -193,7 +199,8 @@ def _test_heading(fixed: pd.DataFrame) -> str:
 def _abbreviations(glance: pd.Series) -> tuple[str, ...]:
     method = str(glance.get("method", "")).upper()
     estimator = {"REML": "Restricted maximum likelihood.", "ML": "Maximum likelihood."}.get(method, "")
-    return tuple(note for note in ("SD = standard deviation; CI = confidence interval.", estimator) if note)
+    df = _DF_METHODS.get(str(glance.get("df_method", "")), "")
+    return tuple(note for note in ("SD = standard deviation; CI = confidence interval.", estimator, df) if note)
 
 
 def _warnings(glance: pd.Series, notes: Sequence[str]) -> tuple[str, ...]:
