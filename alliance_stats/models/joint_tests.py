@@ -25,7 +25,7 @@ _DEPENDENT = 1e-9
 def joint_test(fit: MixedResult, terms: str | Sequence[str] | pd.DataFrame) -> pd.DataFrame:
     """Test several fixed effects together; see :meth:`MixedResult.test`."""
     if isinstance(terms, pd.DataFrame):
-        rows, label = _rows_of_weights(fit, terms), ", ".join(map(str, terms.index))
+        rows, label = rows_of_weights(fit, terms), ", ".join(map(str, terms.index))
     else:
         asked = [terms] if isinstance(terms, str) else list(terms)
         rows, label = _rows_of_terms(fit, asked), ", ".join(asked)
@@ -46,7 +46,14 @@ def joint_test(fit: MixedResult, terms: str | Sequence[str] | pd.DataFrame) -> p
 # ---- which effects ---------------------------------------------------------------------------------------------------
 
 
-def _rows_of_weights(fit: MixedResult, weights: pd.DataFrame) -> Floats:
+def rows_of_weights(fit: MixedResult, weights: pd.DataFrame) -> Floats:
+    """Weights of all fixed effects, from a frame with a row per sum and a column per term.
+
+    Raises
+    ------
+    DataError
+        If the model has no such term, or a weight is not finite.
+    """
     names = fit.arrays.fixed_names
     for term in weights.columns:
         if term not in names:

@@ -15,9 +15,10 @@ from alliance_stats.design.formula import Formula
 from alliance_stats.design.matrices import ModelArrays
 from alliance_stats.design.sample import Sample
 from alliance_stats.engine.mixed.fit import MixedSolution
-from alliance_stats.errors import DataError, count, did_you_mean
+from alliance_stats.errors import DataError, did_you_mean
 from alliance_stats.models.boundary import boundary_sentences
 from alliance_stats.models.estimates import estimates_table
+from alliance_stats.models.joint_tests import rows_of_weights
 from alliance_stats.models.random_tables import random_table, variance_table
 from alliance_stats.models.result import Result
 
@@ -94,17 +95,7 @@ class MixedResult(Result):
         level : float
             Level of the intervals.
         """
-        names = self.arrays.fixed_names
-        for term in weights.columns:
-            if term not in names:
-                raise DataError(f"The model has no term {term!r}. {did_you_mean(str(term), names)}")
-        rows = weights.reindex(columns=list(names), fill_value=0.0).to_numpy(float)
-        bad = ~np.isfinite(rows)
-        if bad.any():
-            raise DataError(
-                f"{count(int(bad.sum()), 'weight is', 'weights are')} not finite (first in row "
-                f"{int(bad.any(axis=1).argmax())}). Write 0 for none."
-            )
+        rows = rows_of_weights(self, weights)
         covariance, df = self._uncertainty(rows)
         error = np.sqrt(np.einsum("ri,ij,rj->r", rows, covariance, rows))
         labels = labels or [str(k) for k in weights.index]
