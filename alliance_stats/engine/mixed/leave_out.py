@@ -28,7 +28,7 @@ from alliance_stats.engine.mixed.parameters import State
 from alliance_stats.engine.mixed.residual import ResidualStructure
 from alliance_stats.engine.mixed.residual_basis import ResidualBasis
 from alliance_stats.engine.mixed.statistics import Assembly, Statistics, stack
-from alliance_stats.errors import DesignError
+from alliance_stats.errors import DesignError, count
 
 #: Share of a fixed-effect column that must be its own, in the rows that are left, for it to be estimated.
 _COLLINEAR = 1e-9
@@ -87,8 +87,9 @@ def leave_out(
     refit : bool
         Whether the variance parameters are estimated anew (from those of the full fit), or held.
     """
+    counts = _Counts(design)
     for rows, source in _sources(design, factor):
-        problem = _too_few(design, rows)
+        problem = counts.too_few(rows)
         if problem:
             yield _nothing(full, rows.size, problem)
             continue
@@ -190,18 +191,27 @@ def _relinked(structure: ResidualStructure, rows: Ints) -> ResidualStructure:
     return replace(structure, previous=linked[rows], gap=gap[rows], stratum=structure.stratum[rows], weight=weight)
 
 
-def _too_few(design: MixedDesign, removed: Ints) -> str:
-    """Say why nothing can be estimated from the rows that are left, if so."""
-    left = np.ones(design.n_obs, dtype=bool)
-    left[removed] = False
-    if left.sum() <= design.n_fixed:
-        return f"{left.sum()} rows are left"
-    for factor in design.factors:
-        items = items_of(factor.codes[left], factor)
-        n_levels = np.unique(items.level).size
-        if n_levels < 2:
-            return f"{factor.name} has {n_levels} level left"
-    return ""
+class _Counts:
+    """Rows per level of every factor, to see what is left without some rows."""
+
+    def __init__(self, design: MixedDesign) -> None:
+        self.design = design
+        self.n_rows = [self._rows_per_level(factor, np.arange(design.n_obs)) for factor in design.factors]
+
+    def too_few(self, removed: Ints) -> str:
+        """Say why nothing can be estimated from the rows that are left, if so."""
+        n_left = self.design.n_obs - removed.size
+        if n_left <= self.design.n_fixed:
+            return f"{count(n_left, 'row is', 'rows are')} left"
+        for factor, n_rows in zip(self.design.factors, self.n_rows, strict=True):
+            n_levels = int((n_rows > self._rows_per_level(factor, removed)).sum())
+            if n_levels < 2:
+                return f"{factor.name} has {count(n_levels, 'level')} left"
+        return ""
+
+    @staticmethod
+    def _rows_per_level(factor: GroupingFactor, rows: Ints) -> Ints:
+        return np.bincount(items_of(factor.codes[rows], factor).level, minlength=factor.n_levels)
 
 
 # ---- the fit that is left ------------------------------------------------------------------------------------------
