@@ -33,6 +33,20 @@ def test_balanced_one_way_layout_has_m_minus_1_degrees_of_freedom(m, k):
     assert_allclose(solution.covariance[0, 0], means.var(ddof=1) / m, rtol=1e-9)
 
 
+@pytest.mark.parametrize("residual_sd", [1.0, 0.1, 1e-2, 1e-3])
+def test_degrees_of_freedom_of_a_slope_do_not_depend_on_the_size_of_the_residuals(residual_sd):
+    # Balanced growth: the fixed effects are means of the groups' own intercepts and slopes, with 19 degrees of freedom
+    # each while the variances are above zero. Where residuals are small, relative variances are large (1e6) beside the
+    # ratios of order 1 that share the Hessian with them.
+    rng = np.random.default_rng(1)
+    codes, time = np.repeat(np.arange(20), 5), np.tile(np.arange(5.0), 20)
+    effects, noise = rng.normal(size=(2, 20)), rng.normal(size=100)
+    outcome = 3 * effects[0, codes] + 3 * effects[1, codes] * time + residual_sd * noise
+    design = MixedDesign(outcome, [None, time], (0, 1), (one_block("g", codes, (0, 1)),))
+    # a Hessian by differences keeps fewer digits as the variances grow
+    assert_allclose(fit_mixed(design).inference.satterthwaite(np.eye(2)), [19, 19], rtol=1e-6 / min(residual_sd, 0.1))
+
+
 def test_paired_design_is_the_paired_t_test():
     rng = np.random.default_rng(3)
     before = rng.normal(size=15) * 2

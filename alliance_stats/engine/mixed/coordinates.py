@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from alliance_stats.engine.mixed.design import ONES, Floats, GroupingFactor, MixedDesign
+from alliance_stats.engine.mixed.residual import ResidualStructure
 from alliance_stats.errors import DesignError
 
 #: Scales beyond this (or below its inverse) are refused: variances are squares, and their precision squares of those.
@@ -32,6 +33,9 @@ class Coordinates:
         Standardised outcome = (raw − shift) / scale.
     intercept : int or None
         Position of the intercept among the fixed effects.
+    weight_scale : float
+        Standardised prior weights = raw weights / this: their geometric mean, 1 where there are none. Variances of
+        random effects relative to the residual one are then of ordinary size, whatever the weights' unit.
     """
 
     fixed_map: Floats
@@ -39,6 +43,7 @@ class Coordinates:
     outcome_shift: float
     outcome_scale: float
     intercept: int | None
+    weight_scale: float = 1.0
 
     def fixed_to_raw(self, standardised: Floats) -> Floats:
         """Coefficients of the raw columns, in units of the outcome."""
@@ -55,6 +60,10 @@ class Coordinates:
         """Covariance of the factor's effects relative to the residual variance, shape (…, q, q)."""
         turn = self.random_maps[factor]
         return turn @ standardised @ turn.T
+
+    def residual_variance_to_raw(self, standardised: float) -> float:
+        """σ² in squared units of the outcome: the residual variance of a row whose raw weight is 1."""
+        return self.outcome_scale**2 * self.weight_scale * standardised
 
     def criterion_to_raw(self, n_obs: int, reml: bool) -> float:
         """What to add to −2 log-likelihood (or the REML criterion) of the standardised model."""
@@ -114,14 +123,24 @@ def standardise(design: MixedDesign) -> tuple[MixedDesign, Coordinates]:
     shift = float(y.mean()) if has_intercept else 0.0
     outcome = y - shift
     scale = _root_mean_square(outcome)
+    residual, weight_scale = _standardise_weights(design.residual)
     coordinates = Coordinates(
         fixed_map=pool.map_to_raw(fixed),
         random_maps=tuple(pool.map_to_raw(factor.effects) for factor in factors),
         outcome_shift=shift,
         outcome_scale=scale,
         intercept=next((at for at, k in enumerate(design.fixed) if design.columns[k] is ONES), None),
+        weight_scale=weight_scale,
     )
-    return MixedDesign(outcome / scale, pool.columns, fixed, factors, design.residual), coordinates
+    return MixedDesign(outcome / scale, pool.columns, fixed, factors, residual), coordinates
+
+
+def _standardise_weights(residual: ResidualStructure | None) -> tuple[ResidualStructure | None, float]:
+    """Divide prior weights by their geometric mean; return it, too. σ² takes the factor, the criterion stays."""
+    if residual is None or residual.weight is None:
+        return residual, 1.0
+    size = float(np.exp(np.log(residual.weight).mean()))
+    return replace(residual, weight=residual.weight / size), size
 
 
 def _root_mean_square(values: Floats) -> float:

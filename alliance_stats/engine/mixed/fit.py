@@ -158,7 +158,7 @@ class MixedSolution:
         """Variance of each row's prediction error: of the mean, or of a new outcome (squared units of the data)."""
         with one_blas_thread():
             own = row_variances(self._evaluation, rows.standardised(self._coordinates), outcome)
-        return self.sigma2 * own
+        return self._coordinates.outcome_scale**2 * self._evaluation.sigma2 * own
 
     def prediction_df(self, rows: PredictionRows, outcome: bool = False) -> Floats:
         """Satterthwaite's degrees of freedom of :meth:`prediction_variance`."""
@@ -183,7 +183,7 @@ class MixedSolution:
                 np.zeros(start.residual.size, dtype=bool),
             )
         criterion = start.value + coordinates.criterion_to_raw(self.n_obs, self.reml)
-        return StartEstimate(covariances, scale * start.sigma2, residual, criterion)
+        return StartEstimate(covariances, coordinates.residual_variance_to_raw(start.sigma2), residual, criterion)
 
     @cached_property
     def inward_slopes(self) -> tuple[Floats, Floats]:
@@ -267,7 +267,7 @@ def fit_mixed(design: MixedDesign, reml: bool = True) -> MixedSolution:
             reml=reml,
             beta=coordinates.fixed_to_raw(evaluation.beta),
             covariance=coordinates.fixed_covariance_to_raw(evaluation.sigma2 * root @ root.T),
-            sigma2=scale**2 * evaluation.sigma2,
+            sigma2=coordinates.residual_variance_to_raw(evaluation.sigma2),
             random_covariances=covariances,
             criterion=evaluation.value + coordinates.criterion_to_raw(design.n_obs, reml),
             n_parameters=design.n_fixed + evaluation.state.values.size + 1,

@@ -97,11 +97,14 @@ def _parameter_covariance(evaluation: Evaluation, free: np.ndarray) -> Floats:
     sums = evaluation.score_sums[free]
     result = np.zeros((k + 1, k + 1))
     if k:
-        values, vectors = np.linalg.eigh(observed_hessian(evaluation, free))
+        hessian = observed_hessian(evaluation, free)
+        # each parameter in units of its own curvature: pivots of 1e4 beside ratios of 1 are no flat directions
+        unit = 1 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), np.finfo(float).tiny))
+        values, vectors = np.linalg.eigh(hessian * np.outer(unit, unit))
         # Directions in which the criterion is flat or bends down tell nothing about a variance; lmerTest leaves
         # them out, too.
         keep = values > 1e-10 * values.max(initial=0.0)
-        inverse = (vectors[:, keep] / values[keep]) @ vectors[:, keep].T
+        inverse = (vectors[:, keep] / values[keep]) @ vectors[:, keep].T * np.outer(unit, unit)
         result[:k, :k] = 2 * inverse
         result[:k, k] = result[k, :k] = -2 * inverse @ sums
         result[k, k] = 2 * sums @ inverse @ sums

@@ -284,7 +284,7 @@ def _told(
         n_removed=n_removed,
         beta=beta,
         covariance=covariance,
-        sigma2=size,
+        sigma2=coordinates.residual_variance_to_raw(evaluation.sigma2),
         random_covariances=tuple(
             size * coordinates.random_covariance_to_raw(f, own) for f, own in enumerate(evaluation.covariance.matrices)
         ),

@@ -87,7 +87,8 @@ class PredictionRows:
     def standardised(self, coordinates: Coordinates) -> PredictionRows:
         """Return the rows in standardised columns."""
         random = tuple(z @ turn for z, turn in zip(self.random, coordinates.random_maps, strict=True))
-        return replace(self, fixed=self.fixed @ coordinates.fixed_map, random=random)
+        weight = None if self.weight is None else self.weight / coordinates.weight_scale
+        return replace(self, fixed=self.fixed @ coordinates.fixed_map, random=random, weight=weight)
 
 
 def row_estimates(rows: PredictionRows, beta: Floats, effects: tuple[LevelEffects, ...]) -> Floats:
