@@ -77,7 +77,7 @@ class Evaluation:
         if info:
             raise LinAlgError("rounding makes the system of the fixed effects indefinite")
 
-    @property
+    @cached_property
     def state(self) -> State:
         """The point: covariances and residual parameters."""
         if self.residual is None:

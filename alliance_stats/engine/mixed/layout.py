@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import csr_array
 
 from alliance_stats.engine.mixed.design import Floats, Ints
 from alliance_stats.engine.mixed.elimination import SparseGroup, plan
@@ -298,8 +297,20 @@ def _place_blocks(placed: _Placed, component: Ints, members: Ints, size: int, st
 
 
 def _components(a: Ints, b: Ints, n_columns: int) -> Ints:
-    """Component of each outer column in the graph of columns that meet in an inner level."""
-    if n_columns == 0:
-        return np.zeros(0, np.int64)
-    graph = coo_array((np.ones(a.size, np.int8), (a, b)), shape=(n_columns, n_columns))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    """Component of each outer column in the graph of columns that meet in an inner level.
+
+    Every column starts as a component of its own, named by its number; those that meet take the lower name, until
+    nothing changes. (The library's routine costs more than everything else that is laid out for small data.)
+    """
+    name = np.arange(n_columns)
+    apart = np.flatnonzero(a != b)
+    a, b = a[apart], b[apart]
+    while True:
+        first, second = name[a], name[b]
+        if (first == second).all():
+            return np.unique(name, return_inverse=True)[1]
+        lower = np.minimum(first, second)
+        np.minimum.at(name, first, lower)
+        np.minimum.at(name, second, lower)
+        while (name[name] != name).any():
+            name = name[name]

@@ -36,6 +36,8 @@ _LATER_CORRELATION = 0.7
 #: On the way from these starts a relative variance above ``_SETTLED`` keeps this share of itself in a step. A full
 #: Newton step may throw it to zero in one go, from where there may be no way back to a better optimum.
 _KEPT, _SETTLED = 0.3, 0.01
+#: Eigenvector of a single number.
+_ONE = np.ones((1, 1))
 #: Below this many rows further starts are always tried: they cost milliseconds, and small data have local optima.
 _SMALL = 400
 
@@ -272,9 +274,10 @@ def _step(hessian: Floats, gradient: Floats, free: np.ndarray, damping: float) -
     step = np.zeros_like(gradient)
     if not free.any():
         return step
-    own = hessian[np.ix_(free, free)]
-    scale = np.sqrt(np.maximum(np.diag(own), 1e-12 * max(float(np.diag(own).max(initial=0.0)), 1e-100)))
-    scaled = own / np.outer(scale, scale)
+    own = hessian if free.all() else hessian[np.ix_(free, free)]
+    diagonal = own.diagonal()
+    scale = np.sqrt(np.maximum(diagonal, 1e-12 * max(float(diagonal.max()), 1e-100)))
+    scaled = own / (scale[:, None] * scale)
     scaled.ravel()[:: own.shape[0] + 1] += damping + 1e-12
     try:
         step[free] = -np.linalg.solve(scaled, gradient[free] / scale) / scale
@@ -329,7 +332,8 @@ def least_eigenvalues(evaluation: Evaluation) -> list[tuple[float, Floats]]:
     for factor, gamma in zip(evaluation.covariance.factors, evaluation.gradient_matrices, strict=True):
         least, direction = np.inf, np.zeros(gamma.shape[0])
         for block in factor.blocks:
-            values, vectors = np.linalg.eigh(gamma[np.ix_(block, block)])
+            own = gamma if len(block) == len(gamma) else gamma[np.ix_(block, block)]
+            values, vectors = (own[0], _ONE) if len(block) == 1 else np.linalg.eigh(own)
             if values[0] < least:
                 least, direction = float(values[0]), np.zeros(gamma.shape[0])
                 direction[list(block)] = vectors[:, 0]

@@ -42,17 +42,19 @@ class State:
     @cached_property
     def values(self) -> Floats:
         """All parameters, covariances first."""
-        return np.concatenate([self.covariance.values, self.residual])
+        return np.concatenate([self.covariance.values, self.residual]) if self.residual.size else self.covariance.values
 
     @cached_property
     def pivots(self) -> np.ndarray:
         """Which values are squared pivots of a covariance, bounded by 0."""
-        return np.concatenate([self.covariance.pivots, np.zeros(self.residual.size, dtype=bool)])
+        own = self.covariance.pivots
+        return np.concatenate([own, np.zeros(self.residual.size, dtype=bool)]) if self.residual.size else own
 
     @cached_property
     def alive(self) -> np.ndarray:
         """Which values have any influence."""
-        return np.concatenate([self.covariance.alive, np.ones(self.residual.size, dtype=bool)])
+        own = self.covariance.alive
+        return np.concatenate([own, np.ones(self.residual.size, dtype=bool)]) if self.residual.size else own
 
     @cached_property
     def limits(self) -> tuple[Floats, Floats]:
