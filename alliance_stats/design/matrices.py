@@ -12,17 +12,18 @@ from alliance_stats.design.formula import Formula, RandomTerm
 from alliance_stats.design.functions import formula_functions
 from alliance_stats.design.group_checks import check_groups
 from alliance_stats.design.membership import Members, check_members
+from alliance_stats.design.predictor_checks import check_categories, check_predictors
 from alliance_stats.design.recipes import Recipe
 from alliance_stats.design.residuals import Residuals, ResidualSpec, group_codes, residual_columns
 from alliance_stats.design.safe_names import safe_names, user_names
 from alliance_stats.design.sample import Sample, take_sample
 from alliance_stats.design.tokens import tokenize
 from alliance_stats.engine.mixed.design import GroupingFactor, MixedDesign
-from alliance_stats.errors import AllianceStatsError, DataError, DesignError, FormulaError, count
+from alliance_stats.errors import AllianceStatsError, DataError, DesignError, FormulaError
 from alliance_stats.names import INTERCEPT
 
-#: Share of a column's variance that must be its own, beside the columns before it.
-_COLLINEAR = 1e-9
+#: What pandas makes of text.
+_TEXT = pd.Index([], dtype=str).dtype
 
 
 @dataclass(frozen=True)
@@ -117,13 +118,13 @@ def model_arrays(
     sample = take_sample(frame.assign(**known) if known else frame, wanted, missing)
     if INTERCEPT in formula.predictors:
         raise DataError(f"The column {INTERCEPT!r} has the name of the intercept's own term. Rename it.")
-    predictors = sample.frame.assign(**{name: _as_predictor(sample.frame[name]) for name in formula.predictors})
+    predictors = {name: _as_predictor(sample.frame[name]) for name in formula.predictors}
     outcome = _outcome(formula, predictors)
-    _check_categories(predictors[list(formula.predictors)])
+    check_categories(predictors)
     pool = _Pool()
     recipes: dict[str, Recipe] = {}
     fixed = expand(formula.fixed, predictors, recipes)
-    _check_predictors(fixed)
+    check_predictors(fixed)
     places = tuple(pool.add(name, values) for name, values in fixed.items())
     factors, effect_names, levels = _grouping_factors(formula.random, sample, predictors, pool, members, recipes)
     residuals = residual_columns(sample.frame, spec)
@@ -152,6 +153,8 @@ def _as_predictor(column: pd.Series) -> pd.Series:
             f"Column {column.name!r} holds {column.dtype} values, not numbers. Count days (or sessions) from a start, "
             "as a number, and use that."
         )
+    if column.dtype == np.float64:
+        return column
     if column.dtype == object:
         column = _numbers_in_objects(column)
     if isinstance(column.dtype, pd.CategoricalDtype):
@@ -167,27 +170,31 @@ def _numbers_in_objects(column: pd.Series) -> pd.Series:
     return column.astype(float) if pd.api.types.infer_dtype(column) in numeric else column
 
 
-def expand(expression: str, frame: pd.DataFrame, recipes: dict[str, Recipe] | None = None) -> dict[str, np.ndarray]:
+def expand(
+    expression: str, predictors: Mapping[str, pd.Series], recipes: dict[str, Recipe] | None = None
+) -> dict[str, np.ndarray]:
     """Evaluate the right side of a formula: column name → values, the intercept as ``(Intercept)``.
 
-    ``recipes``, if given, gains the recipe for computing the expression for other rows.
+    ``predictors`` holds at least one column. ``recipes``, if given, gains the recipe for computing the expression for
+    other rows.
 
     Raises
     ------
     DataError
         If a function cannot be applied, or gives values that are not finite.
     """
-    plain = _plain_sum(expression, frame)
+    index = next(iter(predictors.values())).index
+    plain = _plain_sum(expression, predictors)
     if plain is not None:
         intercept, named = plain
         if recipes is not None:
             recipes[expression] = Recipe(expression, {name: name for name in named}, {}, intercept=intercept)
-        ones = {INTERCEPT: np.ones(len(frame))} if intercept else {}
-        return ones | {name: frame[name].to_numpy() for name in named}
+        ones = {INTERCEPT: np.ones(len(index))} if intercept else {}
+        return ones | {name: predictors[name].to_numpy() for name in named}
     from formulaic import model_matrix
 
     safe, names, texts = safe_names(expression)
-    renamed = frame[list(names.values())].set_axis(list(names), axis=1)
+    renamed = pd.DataFrame({own: predictors[name] for own, name in names.items()}, index=index)
     try:
         matrix = model_matrix(safe, renamed, na_action="ignore", context=formula_functions() | texts)
     except Exception as error:
@@ -206,17 +213,17 @@ def expand(expression: str, frame: pd.DataFrame, recipes: dict[str, Recipe] | No
         bad = ~np.isfinite(values)
         if bad.any():
             raise DataError(
-                f"{name!r} is not finite in {bad.sum()} of {bad.size} rows (first at row {frame.index[bad.argmax()]}). "
+                f"{name!r} is not finite in {bad.sum()} of {bad.size} rows (first at row {index[bad.argmax()]}). "
                 "Check the values that the function is applied to."
             )
     if recipes is not None:
-        used = {name: frame[name].dtype for name in names.values()}
+        used = {name: predictors[name].dtype for name in names.values()}
         categories = {name: dtype for name, dtype in used.items() if isinstance(dtype, pd.CategoricalDtype)}
         recipes[expression] = Recipe(expression, names, categories, matrix.model_spec, texts=texts)
     return columns
 
 
-def _plain_sum(expression: str, frame: pd.DataFrame) -> tuple[bool, list[str]] | None:
+def _plain_sum(expression: str, predictors: Mapping[str, pd.Series]) -> tuple[bool, list[str]] | None:
     """Intercept and columns of a sum of numeric columns (``1 + session``); None for anything else.
 
     Most formulas are no more than that, and need no library to evaluate them.
@@ -229,28 +236,15 @@ def _plain_sum(expression: str, frame: pd.DataFrame) -> tuple[bool, list[str]] |
     names = list(dict.fromkeys(term.text for term in terms if term.kind == "name"))
     if len(numbers) + sum(term.kind == "name" for term in terms) < len(terms):
         return None
-    if numbers not in ([], ["0"], ["1"]) or any(frame[name].dtype.kind != "f" for name in names):
+    if numbers not in ([], ["0"], ["1"]) or any(predictors[name].dtype.kind != "f" for name in names):
         return None
     return numbers != ["0"], names
 
 
-def _check_categories(predictors: pd.DataFrame) -> None:
-    """Refuse text that is the same in every row, or different in most (numbers or dates that were read as text)."""
-    for name, column in predictors.items():
-        if not isinstance(column.dtype, pd.CategoricalDtype):
-            continue
-        n_values = len(column.cat.categories)
-        if n_values == 1:
-            raise DesignError(f"1 predictor is constant: {name!r} (always {column.iloc[0]!r}). Leave it out.")
-        if n_values > 2 and 2 * n_values > len(column):
-            raise DesignError(
-                f"{name!r} is text with {n_values} different values in {len(column)} rows. If they are numbers, "
-                "convert them; as categories they leave too little to estimate."
-            )
-
-
-def _outcome(formula: Formula, predictors: pd.DataFrame) -> np.ndarray:
+def _outcome(formula: Formula, predictors: Mapping[str, pd.Series]) -> np.ndarray:
     """Values of the left side, which must be one number per row."""
+    if not predictors:
+        raise DataError(f"The outcome {formula.outcome!r} names no column. Name the column that is to be explained.")
     plain = predictors.get(formula.outcome.strip("`"))
     if plain is not None and plain.dtype.kind != "f":
         raise DataError(
@@ -271,36 +265,10 @@ def _outcome(formula: Formula, predictors: pd.DataFrame) -> np.ndarray:
     return values
 
 
-def _check_predictors(columns: dict[str, np.ndarray]) -> None:
-    """Name every predictor that is constant, or a combination of those before it."""
-    if not columns:
-        raise DesignError("The model has no fixed effects at all; add 1 for an intercept.")
-    constant = [name for name, values in columns.items() if name != INTERCEPT and np.ptp(values) == 0]
-    if constant and (INTERCEPT in columns or any(columns[name][0] == 0 for name in constant)):
-        values = ", ".join(f"{name!r} (always {columns[name][0]:g})" for name in constant)
-        raise DesignError(f"{count(len(constant), 'predictor is', 'predictors are')} constant: {values}. Leave it out.")
-    names = [name for name in columns if name != INTERCEPT]
-    if not names:
-        return
-    matrix = np.column_stack([columns[name] for name in names])
-    if INTERCEPT in columns:
-        matrix = matrix - matrix.mean(axis=0)
-    matrix = matrix / np.sqrt((matrix**2).mean(axis=0))
-    gram = matrix.T @ matrix / len(matrix)
-    for k in range(1, len(names)):
-        weights = np.linalg.lstsq(gram[:k, :k], gram[:k, k], rcond=1e-12)[0]
-        if 1.0 - gram[:k, k] @ weights < _COLLINEAR:
-            partners = [names[j] for j in range(k) if abs(weights[j]) > 1e-6]
-            raise DesignError(
-                f"{names[k]!r} follows exactly from {', '.join(map(repr, partners))}, so their effects cannot be told "
-                "apart. Leave one of them out."
-            )
-
-
 def _grouping_factors(
     terms: tuple[RandomTerm, ...],
     sample: Sample,
-    predictors: pd.DataFrame,
+    predictors: Mapping[str, pd.Series],
     pool: _Pool,
     members: Mapping[str, Members],
     recipes: dict[str, Recipe],
@@ -311,7 +279,7 @@ def _grouping_factors(
         columns = expand(term.effects, predictors, recipes)
         if not columns:
             raise FormulaError(f"The bar term ({term.effects} | {term.group_name}) holds no effect.")
-        _check_predictors(columns)
+        check_predictors(columns)
         own_places = [pool.add(name, values) for name, values in columns.items()]
         merged.setdefault(term.group, []).append((list(columns), own_places, term.correlated))
 
@@ -347,12 +315,14 @@ def _levels(frame: pd.DataFrame, group: tuple[str, ...]) -> tuple[np.ndarray, pd
         first, second = np.divmod(unique, len(more_labels))
         labels = pd.Index([f"{labels[i]}:{more_labels[j]}" for i, j in zip(first, second, strict=True)])
         codes = combined
-    return codes.astype(np.int64), labels
+    return codes.astype(np.int64, copy=False), labels
 
 
 def _ids(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
     """Codes in order of appearance, and the ids as text; 7.0, a number only for its missing neighbours, is 7."""
     codes, labels = pd.factorize(column)
+    if labels.dtype == _TEXT:
+        return codes, pd.Index(labels)
     values = list(labels)
     if column.dtype.kind == "f" and all(value == int(value) for value in values):
         values = [int(value) for value in values]

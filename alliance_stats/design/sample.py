@@ -11,6 +11,10 @@ import pandas as pd
 from alliance_stats.data.session_table import require_columns
 from alliance_stats.errors import DataError, count
 
+#: Columns of the table of rows left out, and that table where there are none.
+_DROPPED = ("variable", "n_missing", "n_only_this")
+_NOTHING_DROPPED = pd.DataFrame([], columns=list(_DROPPED))
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -71,28 +75,39 @@ def take_sample(frame: pd.DataFrame, variables: Sequence[str], missing: str = "d
         raise DataError(f"missing is 'drop' or 'raise', not {missing!r}.")
     require_columns(frame, *variables)
     _check_once(frame, variables)
-    absent = {name: frame[name].isna().to_numpy() for name in variables}
-    any_absent = np.logical_or.reduce(list(absent.values()))
-    n_absent = np.sum(list(absent.values()), axis=0)
-    counted = [
-        (name, int(gone.sum()), int((gone & (n_absent == 1)).sum())) for name, gone in absent.items() if gone.any()
-    ]
-    dropped = pd.DataFrame(counted, columns=["variable", "n_missing", "n_only_this"])
-    rows = np.flatnonzero(~any_absent)
-    sample = Sample(frame[list(variables)].take(rows), rows, len(frame), dropped)
+    absent = {name: gone for name in variables if (gone := _absent(frame[name])) is not None}
+    if absent:
+        n_absent = np.sum(list(absent.values()), axis=0)
+        rows = np.flatnonzero(n_absent == 0)
+        counted = [(name, int(gone.sum()), int((gone & (n_absent == 1)).sum())) for name, gone in absent.items()]
+        dropped = pd.DataFrame(counted, columns=list(_DROPPED))
+        sample = Sample(frame[list(variables)].take(rows), rows, len(frame), dropped)
+    else:
+        sample = Sample(frame[list(variables)], np.arange(len(frame)), len(frame), _NOTHING_DROPPED.copy(deep=False))
     if missing == "raise" and sample.n_dropped:
         raise DataError(
             f"{sample.n_dropped} of {sample.n_read} rows have missing values, in: {sample._reasons}. Impute or drop "
             "them before the call, or use missing='drop'."
         )
-    if rows.size == 0:
+    if sample.rows.size == 0:
         raise DataError(f"No complete row is left. {sample.sentence()}")
     for name in variables:
         _check_finite(sample.frame[name])
     return sample
 
 
+def _absent(column: pd.Series) -> np.ndarray | None:
+    """Which rows have no value in a column; None where all have one."""
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "iub":
+        return None
+    gone = column.isna().to_numpy()
+    return gone if gone.any() else None
+
+
 def _check_once(frame: pd.DataFrame, variables: Sequence[str]) -> None:
+    if frame.columns.is_unique:
+        return
     for name in variables:
         n_columns = int((frame.columns == name).sum())
         if n_columns > 1:

@@ -521,3 +521,8 @@ def test_any_formula_gives_finite_arrays_or_our_own_error(right, effects, bar, g
         design = arrays(text).design
         assert all(np.isfinite(column).all() for column in design.columns if column is not None)
         assert {k for factor in design.factors for k in factor.effects} <= set(range(len(design.columns)))
+
+
+def test_an_outcome_that_names_no_column_is_refused():
+    with pytest.raises(DataError, match="'5' names no column"):
+        arrays("5 ~ 1 + (1 | patient_id)")
