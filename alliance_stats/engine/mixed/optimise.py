@@ -297,10 +297,10 @@ def _line_search(
 ) -> tuple[Evaluation | None, float]:
     """Raise the damping until a step goes down; return where it led, and the damping for the next one."""
     here = current.state
-    least = np.where(careful & here.pivots & (here.values > _SETTLED), _KEPT * here.values, -np.inf)
+    least = np.where(here.pivots & (here.values > _SETTLED), _KEPT * here.values, -np.inf) if careful else -np.inf
     for _ in range(14):
         step = _step(hessian, current.gradient, free, damping) if damping else newton
-        values = np.maximum(here.clamped(here.values + np.clip(step, -here.reach, here.reach)), least)
+        values = np.maximum(here.after(step), least)
         promised = float(current.gradient @ (values - here.values))
         moved = evaluate(here.reordered(values), current)
         if moved is not None and promised < 0 and moved.value <= current.value + 1e-4 * promised + _noise(current):
@@ -344,6 +344,8 @@ def least_eigenvalues(evaluation: Evaluation) -> list[tuple[float, Floats]]:
 def _escape(evaluate: _Counter, current: Evaluation) -> Evaluation | None:
     """Leave a point where variance added in some direction would fit better; None where there is none."""
     covariance, best = current.covariance, None
+    if (covariance.values[covariance.pivots] > 0).all():
+        return None
     at_zero = {
         p.factor for p, value in zip(covariance.parameters, covariance.values, strict=True) if p.pivot and value <= 0
     }

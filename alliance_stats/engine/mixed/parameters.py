@@ -77,6 +77,12 @@ class State:
         """How far one step may go: residual parameters are on logarithmic scales, where a Newton step can overshoot."""
         return np.concatenate([np.full(self.n_covariance, np.inf), np.full(self.residual.size, _LONGEST)])
 
+    def after(self, step: Floats) -> Floats:
+        """Return the values after a step, which is cut where it goes too far or beyond a limit."""
+        if self.residual.size == 0:
+            return np.maximum(self.values + step, self.limits[0])
+        return self.clamped(self.values + np.clip(step, -self.reach, self.reach))
+
     def moved(self, values: Floats) -> State:
         """Return the state at other values of the same parameters, in the same order of pivots."""
         n = self.n_covariance

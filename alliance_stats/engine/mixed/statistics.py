@@ -19,6 +19,9 @@ from alliance_stats.engine.mixed.design import ONES, Floats, GroupingFactor, Int
 from alliance_stats.engine.mixed.layout import OuterLayout, lay_out
 from alliance_stats.engine.mixed.sums import sum_by
 
+#: Rows that are stacked at a time.
+_RUN = 8192
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -89,8 +92,21 @@ class Statistics:
 def collect(design: MixedDesign) -> Statistics:
     """Sum the rows of a design into its sufficient statistics (independent residuals of one variance)."""
     cells = sum_into_cells(design)
-    stacked = stack(design)
-    return Assembly(design, cells.left, cells.right).statistics(cells, stacked.T @ stacked)
+    return Assembly(design, cells.left, cells.right).statistics(cells, _total(design))
+
+
+def _total(design: MixedDesign) -> Floats:
+    """``[X y]'[X y]``, a run of rows at a time: one that fits the processor's cache is stacked at no cost."""
+    columns = [*(design.columns[k] for k in design.fixed), design.outcome]
+    run = np.ones((len(columns), min(_RUN, design.n_obs)))
+    total = np.zeros((len(columns), len(columns)))
+    for start in range(0, design.n_obs, _RUN):
+        part = run[:, : min(_RUN, design.n_obs - start)]
+        for at, column in enumerate(columns):
+            if column is not ONES:
+                part[at] = column[start : start + _RUN]
+        total += part @ part.T
+    return total
 
 
 def stack(design: MixedDesign) -> Floats:
