@@ -17,6 +17,7 @@ Biometrics, 51, 1440-1450 (average information).
 from __future__ import annotations
 
 from functools import cached_property
+from math import log, pi
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -108,7 +109,7 @@ class Evaluation:
 
     def at_entries(self, per_level: Floats) -> Floats:
         """Take inner levels (…, m) to the entries that belong to them (…, E)."""
-        return per_level if isinstance(self._level, slice) else np.take(per_level, self._level, axis=-1)
+        return per_level if isinstance(self._level, slice) else per_level.take(self._level, axis=-1)
 
     def _to_columns(self, per_entry: Floats) -> Floats:
         """Sum entries (r, E) into their outer columns: (M, r)."""
@@ -146,8 +147,9 @@ class Evaluation:
         diagonal = self.triangle.diagonal()
         value = self.statistics.log_determinant + self.inner.log_determinant + self.outer.log_determinant
         if self.reml:
-            value += 2 * np.log(diagonal[:-1]).sum()
-        return float(value + self.n_free * (1 + np.log(2 * np.pi * diagonal[-1] ** 2 / self.n_free)))
+            value += 2 * float(np.log(diagonal[:-1]).sum())
+        n_free = self.n_free
+        return value + n_free * (1 + log(2 * pi * float(diagonal[-1]) ** 2 / n_free))
 
     @property
     def sigma2(self) -> float:
@@ -339,5 +341,5 @@ def _less_outer(s: Statistics, inner_cross: Floats, outer: Floats) -> Floats:
     if s.layout.n_columns == 0:
         return inner_cross
     # transposed in one go: to subtract column by column is far slower
-    moved = np.ascontiguousarray((s.inner_outer_product @ outer).T)
-    return inner_cross - moved.reshape(inner_cross.shape)
+    moved = np.ascontiguousarray((s.inner_outer_product @ outer).T).reshape(inner_cross.shape)
+    return np.subtract(inner_cross, moved, out=moved)

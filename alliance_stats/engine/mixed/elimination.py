@@ -255,7 +255,7 @@ class SparseFactor:
         if group.n_core:
             self._core, info = lapack.dpotrf(self._core.T, lower=0, clean=0, overwrite_a=1)
             self.log_determinant += 2 * float(np.log(self._core.diagonal()).sum())
-        if info or not (self._pivots > 0).all():
+        if info or (group.n_eliminated and not self._pivots.min() > 0):
             raise LinAlgError("the outer system is not positive definite")
         if group.n_eliminated:
             self.log_determinant += float(np.log(self._pivots).sum())

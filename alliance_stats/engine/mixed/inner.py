@@ -57,7 +57,7 @@ def factorise(gram: Floats, root: Floats) -> InnerFactor:
     system = np.matmul(root.T, half)
     lower: list[list[Floats]] = []
     whitener = np.empty_like(gram)
-    log_determinant = 0.0
+    determinant = np.ones(m)
     for j in range(q):
         row: list[Floats] = []
         for k in range(j):
@@ -72,11 +72,11 @@ def factorise(gram: Floats, root: Floats) -> InnerFactor:
             pivot -= entry * entry
         # The pivots of I + L'GL are at least 1; anything below is rounding.
         np.maximum(pivot, 1.0, out=pivot)
-        log_determinant += float(np.log(pivot).sum())
+        determinant *= pivot
         row.append(np.sqrt(pivot))
         lower.append(row)
         whitener[j] = root[:, j, None]
         for k in range(j):
             whitener[j] -= row[k] * whitener[k]
         whitener[j] /= row[j]
-    return InnerFactor(gram, whitener, log_determinant)
+    return InnerFactor(gram, whitener, float(np.log(determinant).sum()))

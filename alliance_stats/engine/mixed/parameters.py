@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -86,16 +86,16 @@ class State:
     def moved(self, values: Floats) -> State:
         """Return the state at other values of the same parameters, in the same order of pivots."""
         n = self.n_covariance
-        return replace(self, covariance=self.covariance.moved(values[:n]), residual=values[n:])
+        return State(self.covariance.moved(values[:n]), values[n:], self.model)
 
     def reordered(self, values: Floats) -> State:
         """Return the state at other values, with the order of pivots chosen anew."""
         n = self.n_covariance
-        return replace(self, covariance=self.covariance.reordered(values[:n]), residual=values[n:])
+        return State(self.covariance.reordered(values[:n]), values[n:], self.model)
 
     def with_covariance(self, covariance: CovarianceState) -> State:
         """Return the state with other covariances of random effects."""
-        return replace(self, covariance=covariance)
+        return State(covariance, self.residual, self.model)
 
     def clamped(self, values: Floats) -> Floats:
         """Return the values, those beyond a limit set to it."""

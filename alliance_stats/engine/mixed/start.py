@@ -35,10 +35,10 @@ def moment_start(statistics: Statistics, factors: Sequence[GroupingFactor]) -> l
     inner, outer = _solve_moments(s, np.append(-beta, 1.0))
     values, vectors = np.linalg.eigh(0.5 * (inner + inner.T))
     starts = [np.empty(0)] * len(factors)
-    starts[s.inner_factor] = (vectors * np.clip(values, _FLOOR, _MOST_INNER)) @ vectors.T
-    variances = iter(np.clip(outer, _FLOOR, _MOST_OUTER))
-    for at, factor in enumerate(s.outer_factors):
-        starts[factor] = np.diag([next(variances) for _ in range(s.layout.n_effects[at])])
+    starts[s.inner_factor] = (vectors * np.minimum(np.maximum(values, _FLOOR), _MOST_INNER)) @ vectors.T
+    variances = iter(np.minimum(np.maximum(outer, _FLOOR), _MOST_OUTER).tolist())
+    for factor, q in zip(s.outer_factors, s.layout.n_effects, strict=True):
+        starts[factor] = np.diag([next(variances) for _ in range(q)])
     return [_within_blocks(matrix, factor) for matrix, factor in zip(starts, factors, strict=True)]
 
 
@@ -75,16 +75,16 @@ def _solve_moments(s: Statistics, residual: Floats) -> tuple[Floats, Floats]:
 
 def _outer_equations(s: Statistics, residual: Floats, inverse: Floats, gram: Floats) -> tuple[Floats, Floats]:
     """The system and its moments, with those rows and columns filled in that belong to outer effects."""
-    layout, (q, _, m) = s.layout, gram.shape
+    layout, q = s.layout, len(gram)
     effect = _effect_of_column(s)
     n = int(effect.max(initial=-1)) + 1
     outer = slice(q * q, q * q + n)
     system, moments = np.zeros((q * q + n + 1, q * q + n + 1)), np.zeros(q * q + n + 1)
     if n == 0:
         return system, moments
-    at_entries = layout.level_index(m)
-    carried = np.einsum("jke,ke->je", inverse[..., at_entries], s.entry_cross)  # what an outer effect adds to own fits
-    fitted = np.einsum("jke,ke->je", gram[..., at_entries], carried)
+    level = layout.entry_level
+    carried = np.einsum("jke,ke->je", inverse.take(level, axis=2), s.entry_cross)  # what outer effects add to own fits
+    fitted = np.einsum("jke,ke->je", gram.take(level, axis=2), carried)
     weight = s.outer_gram[layout.diagonal]
     moments[outer] = np.bincount(effect, (s.outer_cross @ residual) ** 2)
     system[outer, -1] = system[-1, outer] = np.bincount(effect, weight)
@@ -113,6 +113,8 @@ def _effect_of_column(s: Statistics) -> Ints:
 
 
 def _within_blocks(matrix: Floats, factor: GroupingFactor) -> Floats:
+    if len(factor.blocks) == 1:
+        return matrix
     kept = np.zeros_like(matrix)
     for block in factor.blocks:
         kept[np.ix_(block, block)] = matrix[np.ix_(block, block)]
