@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 
 import numpy as np
 
+from alliance_stats.engine.lazy import lazy
 from alliance_stats.engine.mixed.design import Floats, GroupingFactor
 
 #: Order of pivots in each block of one factor.
@@ -73,14 +74,14 @@ class CovarianceState:
         """Which entries of ``values`` are squared pivots."""
         return _pivot_mask(self._orders)
 
-    @cached_property
+    @lazy
     def alive(self) -> np.ndarray:
         """Which entries of ``values`` have any influence."""
-        if (self.values[self.pivots] > 0).all():
+        if self.values[self.pivots].min(initial=1.0) > 0:
             return np.ones(self.values.size, dtype=bool)
         return np.array([parameter.alive for parameter in self.parameters])
 
-    @cached_property
+    @lazy
     def parameters(self) -> tuple[Parameter, ...]:
         """What each entry of ``values`` is."""
         derivatives = [derivative for _, own in self.directions for derivative in own]
@@ -94,7 +95,7 @@ class CovarianceState:
                 at += len(alive)
         return tuple(found)
 
-    @cached_property
+    @lazy
     def directions(self) -> tuple[tuple[slice, Floats], ...]:
         """Per factor, where its parameters stand and their derivatives, (k, q, q)."""
         found, at = [], 0
@@ -259,6 +260,9 @@ def _derivatives(q: int, places: tuple[int, ...], unit: Floats, d: Floats) -> Fl
     size = len(places)
     if size == q == 1:
         return _ONE
+    if size == q == 2:
+        own = _pair_derivatives(float(unit[1, 0]), float(d[0]))
+        return own if places == (0, 1) else own[:, ::-1, ::-1]
     own = np.zeros((size * (size + 1) // 2, size, size))
     own[:size] = unit.T[:, :, None] * unit.T[:, None, :]
     for at, (row, column) in enumerate(zip(*_below(size), strict=True), size):
@@ -268,3 +272,11 @@ def _derivatives(q: int, places: tuple[int, ...], unit: Floats, d: Floats) -> Fl
     rows, columns = _grid(places)
     derivatives[:, rows, columns] = own
     return derivatives
+
+
+def _pair_derivatives(below: float, first: float) -> Floats:
+    """The same for two effects in their order of pivots, the usual case."""
+    square = below * below
+    return np.array(
+        [[[1.0, below], [below, square]], [[0.0, 0.0], [0.0, 1.0]], [[0.0, first], [first, 2 * below * first]]]
+    )

@@ -16,7 +16,6 @@ Biometrics, 51, 1440-1450 (average information).
 
 from __future__ import annotations
 
-from functools import cached_property
 from math import log, pi
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.linalg import lapack
 
+from alliance_stats.engine.lazy import lazy
 from alliance_stats.engine.mixed.covariance import CovarianceState
 from alliance_stats.engine.mixed.design import Floats
 from alliance_stats.engine.mixed.information import average_information
@@ -78,7 +78,7 @@ class Evaluation:
         if info:
             raise LinAlgError("rounding makes the system of the fixed effects indefinite")
 
-    @cached_property
+    @lazy
     def state(self) -> State:
         """The point: covariances and residual parameters."""
         if self.residual is None:
@@ -122,7 +122,7 @@ class Evaluation:
             return np.zeros((0, len(whitened)))
         return self._to_columns(np.einsum("ke,rke->re", self._whitened_entries, self.at_entries(whitened)))
 
-    @cached_property
+    @lazy
     def _reduction(self) -> Floats:
         """``Z1'V1⁻¹ = K Z1'`` level by level: ``K = I − G W'W``, (q, q, m)."""
         reduction = np.einsum("kjm,klm->jlm", -self._whitened_gram, self.inner.whitener)
@@ -141,7 +141,7 @@ class Evaluation:
         """Rows less fixed effects (REML), or rows (ML)."""
         return self.statistics.n_obs - self.statistics.n_fixed * self.reml
 
-    @cached_property
+    @lazy
     def value(self) -> float:
         """−2 log-likelihood, or the REML criterion."""
         diagonal = self.triangle.diagonal()
@@ -156,7 +156,7 @@ class Evaluation:
         """Residual variance."""
         return float(self.triangle[-1, -1] ** 2 / self.n_free)
 
-    @cached_property
+    @lazy
     def _turn(self) -> Floats:
         """Inverse of the triangle: ``E = [X y] turn`` is orthonormal in the metric of ``V⁻¹``."""
         inverse, info = lapack.dtrtri(self.triangle, lower=0)
@@ -176,7 +176,7 @@ class Evaluation:
 
     # ---- scores ------------------------------------------------------------------------------------------------
 
-    @cached_property
+    @lazy
     def scores(self) -> tuple[Floats, Floats]:
         """``T = Z'V⁻¹E``: (p+1, q, m) for the inner factor, (M, p+1) for the outer columns; the outcome's come last."""
         s, turn, roots = self.statistics, self._turn, self.outer.roots
@@ -213,21 +213,21 @@ class Evaluation:
         """``Z1'V1⁻¹Z1`` per inner level, (q, q, m): the inner effects alone, before the outer columns."""
         return self._inner_projection.copy()
 
-    @cached_property
+    @lazy
     def _inner_projection(self) -> Floats:
         g = self._whitened_gram
         return self.statistics.inner_gram - np.einsum("kjm,klm->jlm", g, g)
 
-    @cached_property
+    @lazy
     def _whitened_gram(self) -> Floats:
         return self.inner.whitened_gram()
 
-    @cached_property
+    @lazy
     def projected_entries(self) -> Floats:
         """``(I − G M) c`` for each entry, (q, E)."""
         return np.einsum("jke,ke->je", self.at_entries(self._reduction), self.statistics.entry_cross)
 
-    @cached_property
+    @lazy
     def pair_weights(self) -> Floats:
         """``N`` at each pair of entries that meet."""
         return self.outer.central_at_pairs()
@@ -249,7 +249,7 @@ class Evaluation:
                 inner[k, j] = inner[j, k]
         return inner, self.outer.projected_gram()
 
-    @cached_property
+    @lazy
     def gradient_matrices(self) -> list[Floats]:
         """``Γ`` per factor, (q, q): the derivative of the value with respect to its covariance."""
         s = self.statistics
@@ -277,7 +277,7 @@ class Evaluation:
             total -= half + half.T
         return total
 
-    @cached_property
+    @lazy
     def gradient(self) -> Floats:
         """Derivative of the value with respect to the parameters: of the covariances, then of the residuals."""
         gradient = np.empty(self.covariance.values.size)
@@ -285,7 +285,7 @@ class Evaluation:
             gradient[own] = derivatives.reshape(len(derivatives), gamma.size) @ gamma.ravel()
         return gradient if self.residual is None else np.append(gradient, self.residual_scores.gradient)
 
-    @cached_property
+    @lazy
     def residual_scores(self) -> ResidualScores:
         """What the residual parameters do to the value."""
         from alliance_stats.engine.mixed.residual_scores import ResidualScores
@@ -294,7 +294,7 @@ class Evaluation:
 
     # ---- average information -----------------------------------------------------------------------------------
 
-    @cached_property
+    @lazy
     def projected_directions(self) -> Floats:
         """``y'PV_rV⁻¹E / (y'Py)^½`` per parameter, (k, p+1)."""
         s = self.statistics
@@ -323,7 +323,7 @@ class Evaluation:
         layout = self.statistics.layout
         return self.scores[1][layout.columns_of(at)].reshape(layout.n_levels[at], layout.n_effects[at], -1)
 
-    @cached_property
+    @lazy
     def average_information(self) -> Floats:
         """Average-information approximation to the Hessian of the value, σ² profiled out."""
         return average_information(self) if self.residual is None else self.residual_scores.average_information

@@ -15,13 +15,13 @@ Takahashi, Fagan & Chin (1973), Proceedings of the 8th PICA Conference, 63-69 (i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.linalg import blas, lapack
 from scipy.sparse import csr_array
 
+from alliance_stats.engine.lazy import lazy
 from alliance_stats.engine.mixed.design import Floats, Ints
 
 #: Rounds end when the columns to eliminate have more neighbours than this on average …
@@ -120,7 +120,7 @@ class SparseGroup:
         """Place of (local column a, local column b) in the component's storage, from 0."""
         return _places(self.columns.shape[1], self.n_eliminated, self.keys, a, b)
 
-    @cached_property
+    @lazy
     def ends(self) -> tuple[Ints, Ints]:
         """The two local columns of each entry before the core, the earlier one first."""
         diagonal = np.arange(self.n_eliminated)
@@ -279,7 +279,7 @@ class SparseFactor:
                 x[step.linked] -= np.add.reduceat(passed, step.first, axis=0)
         return x[None]
 
-    @cached_property
+    @lazy
     def inverse(self) -> Floats:
         """``S⁻¹`` where the component has storage (the core's lower triangle)."""
         group = self.group

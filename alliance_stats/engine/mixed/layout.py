@@ -9,11 +9,11 @@ big component is eliminated sparsely (``elimination``) where every outer factor 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from alliance_stats.engine.lazy import lazy
 from alliance_stats.engine.mixed.design import Floats, Ints
 from alliance_stats.engine.mixed.elimination import SparseGroup, plan
 
@@ -97,7 +97,7 @@ class OuterLayout:
     pair_b: Ints
     pair_position: Ints
 
-    @cached_property
+    @lazy
     def distinct_pairs(self) -> tuple[Ints, Ints]:
         """Places in block storage where outer columns meet, each once, and a pair of entries that meets there."""
         place, pair = np.unique(self.pair_position, return_index=True)
@@ -108,18 +108,18 @@ class OuterLayout:
         """Number of (inner level, outer column) pairs that occur."""
         return int(self.entry_level.size)
 
-    @cached_property
+    @lazy
     def apart(self) -> tuple[Ints, Ints]:
         """The pairs of two different entries: those after the first ``n_entries``."""
         return self.pair_a[self.n_entries :], self.pair_b[self.n_entries :]
 
-    @cached_property
+    @lazy
     def in_order(self) -> bool:
         """Whether there is one group, without padding, in which the columns stand in their own order."""
         order = np.arange(self.n_columns)
         return len(self.groups) == 1 and np.array_equal(self.groups[0].columns.ravel(), order)
 
-    @cached_property
+    @lazy
     def diagonal(self) -> Ints:
         """Place in block storage of every column with itself, (n_columns,)."""
         columns = np.arange(self.n_columns)
@@ -129,7 +129,7 @@ class OuterLayout:
         """Index that takes inner levels to entries; a plain slice where each level has exactly one entry."""
         return slice(None) if self._one_entry_each and self.n_entries == n_inner else self.entry_level
 
-    @cached_property
+    @lazy
     def _one_entry_each(self) -> bool:
         return bool((self.entry_level == np.arange(self.n_entries)).all())
 

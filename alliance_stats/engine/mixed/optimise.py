@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.linalg import LinAlgError
+from scipy.linalg import lapack
 
 from alliance_stats.engine.mixed.covariance import state
 from alliance_stats.engine.mixed.design import Floats, GroupingFactor
@@ -279,10 +280,15 @@ def _step(hessian: Floats, gradient: Floats, free: np.ndarray, damping: float) -
     scale = np.sqrt(np.maximum(diagonal, 1e-12 * max(float(diagonal.max()), 1e-100)))
     scaled = own / (scale[:, None] * scale)
     scaled.ravel()[:: own.shape[0] + 1] += damping + 1e-12
+    own_gradient = gradient[free] / scale
+    _, solved, info = lapack.dposv(scaled, own_gradient)
+    if info == 0:
+        step[free] = -solved / scale
+        return step
     try:
-        step[free] = -np.linalg.solve(scaled, gradient[free] / scale) / scale
+        step[free] = -np.linalg.solve(scaled, own_gradient) / scale
     except LinAlgError:
-        step[free] = -np.linalg.lstsq(scaled, gradient[free] / scale, rcond=1e-14)[0] / scale
+        step[free] = -np.linalg.lstsq(scaled, own_gradient, rcond=1e-14)[0] / scale
     return step
 
 

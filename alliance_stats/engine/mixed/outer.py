@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.linalg import blas, lapack
 
+from alliance_stats.engine.lazy import lazy
 from alliance_stats.engine.mixed.design import Floats
 from alliance_stats.engine.mixed.elimination import SparseFactor, SparseGroup, multiply_sparse
 from alliance_stats.engine.mixed.layout import BlockGroup, OuterLayout
@@ -32,27 +32,27 @@ class Roots:
         self.roots = tuple(roots)
         self.diagonal = all(root.shape[0] == 1 for root in roots)
 
-    @cached_property
+    @lazy
     def scale(self) -> Floats:
         """``λ`` per column (and one for padding), where ``Λ`` is diagonal."""
         return self._offset(0, False)
 
-    @cached_property
+    @lazy
     def invertible(self) -> bool:
         """Whether ``Λ`` is diagonal and no variance is so small that dividing by it would cost digits."""
         return self.diagonal and all(root[0, 0] ** 2 > _SAFE_VARIANCE for root in self.roots)
 
-    @cached_property
+    @lazy
     def _reach(self) -> range:
         """Offsets of the columns that ``Λ`` mixes."""
         reach = max((root.shape[0] for root in self.roots), default=1)
         return range(1 - reach, reach)
 
-    @cached_property
+    @lazy
     def _weights(self) -> dict[int, Floats]:
         return {offset: self._offset(offset, False) for offset in self._reach}
 
-    @cached_property
+    @lazy
     def _weights_t(self) -> dict[int, Floats]:
         return {offset: self._offset(offset, True) for offset in self._reach}
 
@@ -156,7 +156,7 @@ class BlockFactor:
         solved = [lapack.dpotrs(f, b, lower=0)[0] for f, b in zip(self._factors, rhs, strict=True)]
         return _stacked(solved)
 
-    @cached_property
+    @lazy
     def inverse(self) -> Floats:
         """``S⁻¹``: symmetric for small blocks, lower triangles only for large ones."""
         if self.matrix.shape[1] == 1:
@@ -211,7 +211,7 @@ class OuterFactor:
         """``H x`` for ``x`` of shape (M, r)."""
         return multiply(self.layout, self.gram, columns)
 
-    @cached_property
+    @lazy
     def _inverse(self) -> Floats:
         """``S⁻¹`` in block storage."""
         blocks = [factor.inverse.ravel() for factor in self.factors]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
+from alliance_stats.engine.lazy import lazy
 from alliance_stats.engine.mixed.covariance import CovarianceState
 from alliance_stats.engine.mixed.design import Floats
 from alliance_stats.engine.mixed.residual import ResidualModel
@@ -39,24 +39,24 @@ class State:
         """How many of the values describe covariances of random effects."""
         return int(self.covariance.values.size)
 
-    @cached_property
+    @lazy
     def values(self) -> Floats:
         """All parameters, covariances first."""
         return np.concatenate([self.covariance.values, self.residual]) if self.residual.size else self.covariance.values
 
-    @cached_property
+    @lazy
     def pivots(self) -> np.ndarray:
         """Which values are squared pivots of a covariance, bounded by 0."""
         own = self.covariance.pivots
         return np.concatenate([own, np.zeros(self.residual.size, dtype=bool)]) if self.residual.size else own
 
-    @cached_property
+    @lazy
     def alive(self) -> np.ndarray:
         """Which values have any influence."""
         own = self.covariance.alive
         return np.concatenate([own, np.ones(self.residual.size, dtype=bool)]) if self.residual.size else own
 
-    @cached_property
+    @lazy
     def limits(self) -> tuple[Floats, Floats]:
         """Least and largest value of each parameter."""
         lower = np.where(self.covariance.pivots, 0.0, -np.inf)
@@ -72,7 +72,7 @@ class State:
         lower, upper = self.limits
         return (self.values <= lower) | (self.values >= upper)
 
-    @cached_property
+    @lazy
     def reach(self) -> Floats:
         """How far one step may go: residual parameters are on logarithmic scales, where a Newton step can overshoot."""
         return np.concatenate([np.full(self.n_covariance, np.inf), np.full(self.residual.size, _LONGEST)])

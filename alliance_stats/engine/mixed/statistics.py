@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from alliance_stats.engine.lazy import lazy
 from alliance_stats.engine.mixed.cells import Cells, Items, items_of, sum_into_cells
 from alliance_stats.engine.mixed.design import ONES, Floats, GroupingFactor, Ints, MixedDesign
 from alliance_stats.engine.mixed.layout import OuterLayout, lay_out
@@ -69,12 +69,12 @@ class Statistics:
     layout: OuterLayout
     log_determinant: float = 0.0
 
-    @cached_property
+    @lazy
     def inner_outer_product(self) -> csr_array:
         """``Z1'Z2`` as a sparse matrix (q · m, M), effect by effect."""
         return self.layout.by_level(self.entry_cross, self.inner_gram.shape[2])
 
-    @cached_property
+    @lazy
     def outer_product(self) -> csr_array:
         """``Z2'ΩZ2`` as a sparse matrix (M, M)."""
         layout = self.layout
