@@ -262,9 +262,9 @@ class Evaluation:
         matrices[s.inner_factor] = total - (weights @ squares).reshape(total.shape)
         grams = self.outer.projected_gram() if s.outer_factors else []
         for at, (factor, gram) in enumerate(zip(s.outer_factors, grams, strict=True)):
-            own, shape = self._outer_scores(at), (gram.shape[1], len(gram) * len(weights))
-            weighted, by_effect = (part.transpose(1, 0, 2).reshape(shape) for part in (own * weights, own))
-            matrices[factor] = gram.sum(axis=0) - weighted @ by_effect.T
+            own = self._outer_scores(at)
+            squares = np.einsum("ljr,lkr->rjk", own, own).reshape(len(weights), gram[0].size)
+            matrices[factor] = gram.sum(axis=0) - (weights @ squares).reshape(gram.shape[1:])
         return matrices
 
     def _inner_total(self) -> Floats:

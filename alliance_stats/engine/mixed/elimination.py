@@ -149,6 +149,8 @@ def plan(columns: Ints, start: int, a: Ints, b: Ints) -> SparseGroup:
         Pairs of positions in ``columns`` that are connected.
     """
     size = columns.size
+    if size <= _SMALLEST_CORE:
+        return SparseGroup(columns[None, :], start, (), 0, np.zeros(0, np.int64))
     adjacent = np.zeros((size, size), dtype=bool)
     adjacent[a, b] = adjacent[b, a] = True
     np.fill_diagonal(adjacent, False)

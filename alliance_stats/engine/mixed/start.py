@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.linalg import lapack
 
 from alliance_stats.engine.mixed.design import Floats, GroupingFactor, Ints
 from alliance_stats.engine.mixed.inner import factorise
@@ -31,7 +32,9 @@ def moment_start(statistics: Statistics, factors: Sequence[GroupingFactor]) -> l
         Positive definite, zero outside the factors' blocks.
     """
     s = statistics
-    beta = np.linalg.lstsq(s.total[:-1, :-1], s.total[:-1, -1], rcond=1e-12)[0]
+    _, beta, info = lapack.dposv(s.total[:-1, :-1], s.total[:-1, -1])
+    if info:
+        beta = np.linalg.lstsq(s.total[:-1, :-1], s.total[:-1, -1], rcond=1e-12)[0]
     inner, outer = _solve_moments(s, np.append(-beta, 1.0))
     values, vectors = np.linalg.eigh(0.5 * (inner + inner.T))
     starts = [np.empty(0)] * len(factors)
