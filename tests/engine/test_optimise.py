@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dense import Dense, column_values, one_block
-from near_singular import problem as near_singular_problem
+from dense import one_block
+from near_singular import optima, problem
 from numpy.testing import assert_allclose
-from scipy.optimize import minimize
 
 from alliance_stats.engine.mixed import optimise as module
 from alliance_stats.engine.mixed.coordinates import standardise
@@ -22,54 +21,8 @@ from alliance_stats.engine.mixed.statistics import collect
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-def small_problem(seed: int) -> MixedDesign:
-    """20 to 60 rows, random intercepts and slopes over few groups, some with a crossed factor; often singular."""
-    rng = np.random.default_rng(seed)
-    n, m = int(rng.integers(20, 61)), int(rng.integers(4, 9))
-    codes = np.sort(np.concatenate([np.arange(m), rng.integers(m, size=n - m)]))
-    x = rng.normal(size=n) if seed % 2 else rng.integers(1, 8, size=n).astype(float)
-    sizes = rng.choice([0.0, 0.0, 0.3, 1.0], size=2)
-    y = rng.normal(size=n) + (sizes[0] * rng.normal(size=m))[codes] + (sizes[1] * rng.normal(size=m))[codes] * x
-    factors = [one_block("g", codes, (0, 1), m)]
-    if seed % 3 == 0:
-        factors.append(one_block("h", np.concatenate([np.arange(3), rng.integers(3, size=n - 3)]), (0,), 3))
-    return MixedDesign(y, [None, x], (0, 1), tuple(factors))
-
-
-def dense_criterion(design: MixedDesign, reml: bool):
-    """The criterion as a function of the Cholesky factors' entries, in n × n matrices made once."""
-    dense = Dense(design, tuple(np.eye(f.n_effects) for f in design.factors), reml)
-    bases, places = [], []
-    for factor in design.factors:
-        same = factor.codes[:, None] == factor.codes
-        values = [column_values(design, k) for k in factor.effects]
-        bases.append(np.array([[np.outer(a, b) * same for b in values] for a in values]))
-        places.append(np.tril_indices(factor.n_effects))
-    n_free = dense.n_free
-    both = np.column_stack([dense.x, design.outcome])
-
-    def value(theta):
-        v, at = np.eye(design.n_obs), 0
-        for basis, place in zip(bases, places, strict=True):
-            root = np.zeros(basis.shape[:2])
-            root[place] = theta[at : at + place[0].size]
-            at += place[0].size
-            v += np.tensordot(root @ root.T, basis, axes=2)
-        lower = np.linalg.cholesky(v)
-        triangle = np.linalg.qr(np.linalg.solve(lower, both), mode="r")
-        diagonal = np.abs(np.diag(triangle))
-        determinants = 2 * np.log(np.diag(lower)).sum() + reml * 2 * np.log(diagonal[:-1]).sum()
-        return determinants + n_free * (1 + np.log(2 * np.pi * diagonal[-1] ** 2 / n_free))
-
-    return value, sum(place[0].size for place in places)
-
-
-def best_of_many_starts(design: MixedDesign, reml: bool, n_starts: int) -> float:
-    """Least value that scipy finds."""
-    value, n_parameters = dense_criterion(design, reml)
-    rng = np.random.default_rng(0)
-    starts = [np.full(n_parameters, 0.3), *(rng.normal(size=(n_starts - 1, n_parameters)))]
-    return min(float(minimize(value, start, method="L-BFGS-B").fun) for start in starts)
+def least_of_many_starts(design: MixedDesign, reml: bool, n_starts: int) -> float:
+    return float(optima(design, reml, n_starts).min())
 
 
 def fit(design: MixedDesign, reml: bool = True):
@@ -77,28 +30,6 @@ def fit(design: MixedDesign, reml: bool = True):
     standard, coordinates = standardise(design)
     evaluation, story = optimise(collect(standard), standard.factors, reml)
     return evaluation, story, evaluation.value + coordinates.criterion_to_raw(design.n_obs, reml)
-
-
-def _missed(seed: int, n_starts: int) -> float:
-    """By how much the engine's criterion exceeds the best that scipy finds."""
-    design, reml = small_problem(seed), bool(seed % 5)
-    evaluation, story, value = fit(design, reml)
-    assert story.converged, story
-    _, coordinates = standardise(design)
-    raw = tuple(coordinates.random_covariance_to_raw(f, d) for f, d in enumerate(evaluation.covariance.matrices))
-    assert_allclose(value, Dense(design, raw, reml).value, rtol=1e-9)  # both speak of the same criterion
-    return value - best_of_many_starts(design, reml, n_starts)
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_finds_the_best_optimum_of_a_small_problem(seed):
-    assert _missed(seed, 3) < 1e-6
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1000, 1500))
-def test_finds_the_best_optimum_of_500_small_problems(seed):
-    assert _missed(seed, 10) < 1e-6
 
 
 # ---- the boundary -----------------------------------------------------------------------------------------------
@@ -121,7 +52,7 @@ def test_first_pivot_zero_beside_a_slope_variance_that_is_not(reml):
     d = evaluation.covariance.matrices[0]
     assert story.converged
     assert d[0, 0] < 1e-9 < 1 < d[1, 1]
-    assert value - best_of_many_starts(design, reml, 6) < 1e-6
+    assert value - least_of_many_starts(design, reml, 6) < 1e-6
 
 
 @pytest.mark.parametrize("start", [[[1.0, 0], [0, 0]], [[0, 0], [0, 1e-3]], [[1, -1], [-1, 1]], [[0, 0], [0, 0]]])
@@ -155,7 +86,7 @@ def test_escapes_where_only_a_mixture_of_effects_helps():
     evaluation, story = module._run(module._Counter(statistics, True), at_zero.state)
     assert story.converged
     assert evaluation.value < at_zero.value - 1e-3
-    assert evaluation.value - best_of_many_starts(design, True, 4) < 1e-6
+    assert evaluation.value - least_of_many_starts(design, True, 4) < 1e-6
 
 
 def test_boundary_is_accepted_only_when_the_gradient_points_out_of_it():
@@ -183,13 +114,13 @@ def test_no_variance_at_all_is_found_exactly():
 @pytest.mark.parametrize("limit", [1, 2])
 def test_the_step_limit_is_never_called_convergence(monkeypatch, limit):
     monkeypatch.setattr(module, "_MAX_STEPS", limit)
-    _, story, _ = fit(small_problem(1))
+    _, story, _ = fit(problem(0)[0])
     assert not story.converged
     assert story.message.startswith("Did not converge")
 
 
 def test_story_tells_what_was_done():
-    evaluation, story, _ = fit(small_problem(1))
+    evaluation, story, _ = fit(problem(0)[0])
     assert story.converged
     assert story.value == evaluation.value
     assert story.evaluations > story.steps >= 1
@@ -227,7 +158,18 @@ def test_no_single_run_claims_convergence_while_a_derivative_is_left(size, reml)
 def test_later_starts_do_not_throw_variances_to_zero_at_once():
     # problem 590 of near_singular.py: from every start of equal variances a full Newton step sends the first factor to
     # zero, a strict local optimum .057 above the best, where both factors have covariances of rank one
-    design, reml = near_singular_problem(590)
+    design, reml = problem(590)
     _, story, value = fit(design, reml)
     assert story.converged
-    assert value - best_of_many_starts(design, reml, 4) < 1e-6
+    assert value - least_of_many_starts(design, reml, 4) < 1e-6
+
+
+def test_curvature_that_points_down_is_not_taken_for_the_end(monkeypatch):
+    # rounding can make average information indefinite; a step along it promises less than nothing, which is no optimum
+    _, story, value = fit(problem(0)[0])
+    upside_down = property(lambda self, usual=Evaluation.average_information: -usual.func(self))
+    monkeypatch.setattr(Evaluation, "average_information", upside_down)
+    _, other, found = fit(problem(0)[0])
+    assert story.converged
+    assert other.converged
+    assert_allclose(found, value, rtol=0, atol=1e-8)

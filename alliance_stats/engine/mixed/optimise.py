@@ -194,6 +194,10 @@ def _run(evaluate: _Counter, start: State, careful: bool = False) -> tuple[Evalu
         hessian = _curvature(evaluate, current, free, observed)
         newton = _step(hessian, current.gradient, free, 0.0)
         decrement = float(-current.gradient @ newton)
+        if decrement < 0:  # by rounding the curvature is not positive, and the step goes up
+            hessian = _upright(hessian, free)
+            newton = _step(hessian, current.gradient, free, 0.0)
+            decrement = abs(float(current.gradient @ newton))
         # what the next step will leave, were it as good as the last; a last one from afar says nothing about that
         contraction = min(1.0, decrement / last) if last < _LOCAL else 1.0
         if decrement * contraction < TOLERANCE:
@@ -232,6 +236,15 @@ def _curvature(evaluate: _Counter, current: Evaluation, free: np.ndarray, observ
             hessian = hessian.copy()
             hessian[np.ix_(free, free)] = _positive(exact)
     return hessian
+
+
+def _upright(hessian: Floats, free: np.ndarray) -> Floats:
+    """Turn negative curvature around, each parameter in units of its own curvature."""
+    unit = 1 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), np.finfo(float).tiny))
+    result = hessian.copy()
+    own = np.outer(unit, unit)[np.ix_(free, free)]
+    result[np.ix_(free, free)] = _positive(hessian[np.ix_(free, free)] * own) / own
+    return result
 
 
 def _positive(matrix: Floats) -> Floats:
