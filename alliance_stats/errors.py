@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +45,22 @@ class FormulaError(DataError):
 
 class DesignError(DataError):
     """The data cannot tell what the model asks (constant, collinear, one group, too few rows)."""
+
+
+class RowsNotKeptError(DataError):
+    """Something was asked for that needs the rows of a fit whose data came in parts."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(
+            message
+            or "This needs the rows of the fit, which were not kept: the data came in parts, and only their sums are "
+            "held. Use predict(new) for rows at hand, one part at a time, or fit a single data frame."
+        )
+
+
+def rows_not_kept(owner: object) -> NoReturn:
+    """Refuse: the getter of attributes whose rows were summed and let go."""
+    raise RowsNotKeptError
 
 
 class StudyFileError(DataError):

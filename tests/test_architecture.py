@@ -33,7 +33,10 @@ NEVER = {
     "report": {"scipy", "statsmodels", "formulaic"},
 }
 #: Too slow to import at the top of a module that is not itself imported late.
-LAZY = {"scipy", "matplotlib", "statsmodels", "pingouin", "formulaic", "jinja2", "seaborn", "sklearn", "tqdm"}
+LAZY = {"scipy", "matplotlib", "statsmodels", "pingouin", "formulaic", "jinja2", "seaborn", "sklearn", "tqdm"} | {
+    "pyarrow",
+    "dask",
+}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NoReturn
+
 import numpy as np
 
 from alliance_stats.engine.mixed.design import GroupingFactor, MixedDesign
@@ -32,26 +35,45 @@ def check_groups(design: MixedDesign) -> None:
             "would be taken as independent."
         )
     for at, factor in enumerate(design.factors):
-        _check_name(factor)
-        _check_differs(factor, design.factors[:at])
-        if factor.n_levels == 1:
-            raise DesignError(
-                f"Grouping {factor.name!r} has 1 level in {design.n_obs} rows, so its variance cannot be estimated. "
-                "Leave this bar term out."
-            )
-        if factor.n_levels >= design.n_obs:
-            raise DesignError(
-                f"Grouping {factor.name!r} has {factor.n_levels} levels in {design.n_obs} rows: with one row per level "
-                "its effects cannot be told from the residual. Leave this bar term out, or check the id column."
-            )
+        check_division(factor, design.factors[:at], design.n_obs)
         _check_not_saturated(design, factor)
-        n_effects = factor.n_levels * factor.n_effects
-        if n_effects >= design.n_obs:
-            raise DesignError(
-                f"Grouping {factor.name!r} has {factor.n_effects} effects for each of {factor.n_levels} levels: "
-                f"{n_effects} random effects in {design.n_obs} rows cannot be told from the residual. Use fewer "
-                "effects per level."
-            )
+        check_effects(factor, design.n_obs)
+
+
+def check_division(factor: GroupingFactor, before: Sequence[GroupingFactor], n_obs: int) -> None:
+    """Refuse a grouping by its name, by what it shares with those before it, or by its number of levels.
+
+    Parameters
+    ----------
+    factor : GroupingFactor
+    before : sequence of GroupingFactor
+        Codes, in order of appearance, may be those of cells in the place of rows.
+    n_obs : int
+        Number of rows.
+    """
+    _check_name(factor)
+    _check_differs(factor, before)
+    if factor.n_levels == 1:
+        raise DesignError(
+            f"Grouping {factor.name!r} has 1 level in {n_obs} rows, so its variance cannot be estimated. "
+            "Leave this bar term out."
+        )
+    if factor.n_levels >= n_obs:
+        raise DesignError(
+            f"Grouping {factor.name!r} has {factor.n_levels} levels in {n_obs} rows: with one row per level "
+            "its effects cannot be told from the residual. Leave this bar term out, or check the id column."
+        )
+
+
+def check_effects(factor: GroupingFactor, n_obs: int) -> None:
+    """Refuse a grouping with as many effects as there are rows."""
+    n_effects = factor.n_levels * factor.n_effects
+    if n_effects >= n_obs:
+        raise DesignError(
+            f"Grouping {factor.name!r} has {factor.n_effects} effects for each of {factor.n_levels} levels: "
+            f"{n_effects} random effects in {n_obs} rows cannot be told from the residual. Use fewer "
+            "effects per level."
+        )
 
 
 def _check_not_saturated(design: MixedDesign, factor: GroupingFactor) -> None:
@@ -64,11 +86,16 @@ def _check_not_saturated(design: MixedDesign, factor: GroupingFactor) -> None:
     levels = np.column_stack([factor.at_rows(level) for level in np.eye(factor.n_levels)])
     rest = levels - fixed @ np.linalg.lstsq(fixed, levels, rcond=None)[0]
     if np.abs(rest).max() < _SATURATED:
-        raise DesignError(
-            f"The fixed effects already tell all {factor.n_levels} levels of {factor.name!r} apart, so no variance "
-            "between them can be estimated. Leave this bar term out, or drop predictors that are constant within its "
-            "levels."
-        )
+        refuse_saturated(factor)
+
+
+def refuse_saturated(factor: GroupingFactor) -> NoReturn:
+    """Say that the fixed effects leave a grouping nothing."""
+    raise DesignError(
+        f"The fixed effects already tell all {factor.n_levels} levels of {factor.name!r} apart, so no variance "
+        "between them can be estimated. Leave this bar term out, or drop predictors that are constant within its "
+        "levels."
+    )
 
 
 def _check_name(factor: GroupingFactor) -> None:
@@ -78,7 +105,7 @@ def _check_name(factor: GroupingFactor) -> None:
         )
 
 
-def _check_differs(factor: GroupingFactor, others: tuple[GroupingFactor, ...]) -> None:
+def _check_differs(factor: GroupingFactor, others: Sequence[GroupingFactor]) -> None:
     """Refuse a grouping that divides the rows as another one does, for the same effects."""
     for other in others:
         # codes stand in order of appearance, so equal divisions have equal codes

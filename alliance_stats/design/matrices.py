@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,14 +12,14 @@ from alliance_stats.design.formula import Formula, RandomTerm
 from alliance_stats.design.functions import formula_functions
 from alliance_stats.design.group_checks import check_groups
 from alliance_stats.design.membership import Members, check_members
-from alliance_stats.design.predictor_checks import check_categories, check_predictors
+from alliance_stats.design.predictor_checks import check_categories, check_predictors, refuse_constant_outcome
 from alliance_stats.design.recipes import Recipe
 from alliance_stats.design.residuals import Residuals, ResidualSpec, group_codes, residual_columns
 from alliance_stats.design.safe_names import safe_names, user_names
 from alliance_stats.design.sample import Sample, take_sample
 from alliance_stats.design.tokens import tokenize
 from alliance_stats.engine.mixed.design import GroupingFactor, MixedDesign
-from alliance_stats.errors import AllianceStatsError, DataError, DesignError, FormulaError
+from alliance_stats.errors import AllianceStatsError, DataError, FormulaError
 from alliance_stats.names import INTERCEPT
 
 #: What pandas makes of text.
@@ -106,47 +106,90 @@ def model_arrays(
         If the data cannot tell what the formula asks: a constant or collinear predictor, a grouping with one level
         or with as many as rows.
     """
-    if not formula.random:
-        raise FormulaError(
-            f"The formula has no bar term such as (1 | patient_id): {formula.text!r}. Without one it is an ordinary "
-            "regression; sessions of one patient would be taken as independent."
-        )
+    require_random_terms(formula)
     members = check_members(tuple(t.group[0] for t in formula.random if t.membership), membership, len(frame))
     known = {own.column: own.known() for own in members.values()}
     spec = residual or ResidualSpec()
     wanted = tuple(dict.fromkeys([*formula.variables, *known, *spec.variables]))
     sample = take_sample(frame.assign(**known) if known else frame, wanted, missing)
+    predictors = {name: as_predictor(sample.frame[name]) for name in formula.predictors}
+    arrays = arrays_of(formula, sample, predictors, members, spec)
+    check_groups(arrays.design)
+    return _with_inner(arrays)
+
+
+def require_random_terms(formula: Formula) -> None:
+    """Refuse a formula that has no bar term."""
+    if not formula.random:
+        raise FormulaError(
+            f"The formula has no bar term such as (1 | patient_id): {formula.text!r}. Without one it is an ordinary "
+            "regression; sessions of one patient would be taken as independent."
+        )
+
+
+def arrays_of(
+    formula: Formula,
+    sample: Sample,
+    predictors: Mapping[str, pd.Series],
+    members: Mapping[str, Members],
+    spec: ResidualSpec,
+    is_part: bool = False,
+) -> ModelArrays:
+    """Build the arrays of the rows of a sample.
+
+    Parameters
+    ----------
+    formula : Formula
+    sample : Sample
+        At least one row.
+    predictors : mapping of str to Series
+        Predictors of its rows, as :func:`as_predictor` returns them.
+    members : mapping of str to Members
+        For each ``mm(group)`` of the formula.
+    spec : ResidualSpec
+    is_part : bool
+        Whether there are more rows elsewhere: then a predictor may be constant, or follow from others, in these.
+    """
     if INTERCEPT in formula.predictors:
         raise DataError(f"The column {INTERCEPT!r} has the name of the intercept's own term. Rename it.")
-    predictors = {name: _as_predictor(sample.frame[name]) for name in formula.predictors}
-    outcome = _outcome(formula, predictors)
-    check_categories(predictors)
+    outcome = _outcome(formula, predictors, is_part)
+    if not is_part:
+        check_categories(predictors)
     pool = _Pool()
     recipes: dict[str, Recipe] = {}
-    fixed = expand(formula.fixed, predictors, recipes)
-    check_predictors(fixed)
+    fixed = expand(formula.fixed, predictors, recipes, is_part)
     places = tuple(pool.add(name, values) for name, values in fixed.items())
-    factors, effect_names, levels = _grouping_factors(formula.random, sample, predictors, pool, members, recipes)
+    terms = [(term, expand(term.effects, predictors, recipes, is_part)) for term in formula.random]
+    for term, columns in terms:
+        if not columns:
+            raise FormulaError(f"The bar term ({term.effects} | {term.group_name}) holds no effect.")
+    if not is_part:
+        for columns in (fixed, *(columns for _, columns in terms)):
+            check_predictors(columns)
+    factors, effect_names, levels = _grouping_factors(terms, sample, pool, members)
     residuals = residual_columns(sample.frame, spec)
     if residuals.offset is not None:
         outcome = outcome - residuals.offset
     design = MixedDesign(outcome, pool.columns, places, factors, residuals.structure)
-    check_groups(design)
-    if not design.has_inner:
-        # No grouping keeps the residual groups whole: patients without effects of their own do.
-        carrier = _without_effects(sample.frame, spec)
-        design = replace(design, factors=(*factors, carrier))
-        effect_names, levels = (*effect_names, ()), (*levels, pd.RangeIndex(carrier.n_levels).astype(str))
     return ModelArrays(design, tuple(fixed), effect_names, levels, sample, recipes, residuals)
 
 
-def _without_effects(frame: pd.DataFrame, spec: ResidualSpec) -> GroupingFactor:
-    """The residual groups as a grouping that has no random effects."""
-    codes = group_codes(frame, spec.group)
-    return GroupingFactor(spec.group_name, codes, int(codes.max()) + 1, (), ())
+def _with_inner(arrays: ModelArrays) -> ModelArrays:
+    """Add patients without effects of their own where no grouping keeps the residual groups whole."""
+    if arrays.design.has_inner:
+        return arrays
+    spec = arrays.residuals.spec
+    codes = group_codes(arrays.sample.frame, spec.group)
+    carrier = GroupingFactor(spec.group_name, codes, int(codes.max()) + 1, (), ())
+    return replace(
+        arrays,
+        design=replace(arrays.design, factors=(*arrays.design.factors, carrier)),
+        effect_names=(*arrays.effect_names, ()),
+        levels=(*arrays.levels, pd.RangeIndex(carrier.n_levels).astype(str)),
+    )
 
 
-def _as_predictor(column: pd.Series) -> pd.Series:
+def as_predictor(column: pd.Series) -> pd.Series:
     """Numbers stay numbers, true/false becomes 1/0, text a category (without unused levels)."""
     if column.dtype.kind in "mMc" or isinstance(column.dtype, pd.DatetimeTZDtype | pd.PeriodDtype):
         raise DataError(
@@ -171,12 +214,15 @@ def _numbers_in_objects(column: pd.Series) -> pd.Series:
 
 
 def expand(
-    expression: str, predictors: Mapping[str, pd.Series], recipes: dict[str, Recipe] | None = None
+    expression: str,
+    predictors: Mapping[str, pd.Series],
+    recipes: dict[str, Recipe] | None = None,
+    is_part: bool = False,
 ) -> dict[str, np.ndarray]:
     """Evaluate the right side of a formula: column name → values, the intercept as ``(Intercept)``.
 
     ``predictors`` holds at least one column. ``recipes``, if given, gains the recipe for computing the expression for
-    other rows.
+    other rows. ``is_part`` says that these are not all rows, so that one category alone is no fault.
 
     Raises
     ------
@@ -196,7 +242,8 @@ def expand(
     safe, names, texts = safe_names(expression)
     renamed = pd.DataFrame({own: predictors[name] for own, name in names.items()}, index=index)
     try:
-        matrix = model_matrix(safe, renamed, na_action="ignore", context=formula_functions() | texts)
+        context = formula_functions(new_rows=is_part) | texts
+        matrix = model_matrix(safe, renamed, na_action="ignore", context=context)
     except Exception as error:
         if isinstance(error.__cause__, AllianceStatsError):
             raise error.__cause__ from None
@@ -241,7 +288,7 @@ def _plain_sum(expression: str, predictors: Mapping[str, pd.Series]) -> tuple[bo
     return numbers != ["0"], names
 
 
-def _outcome(formula: Formula, predictors: Mapping[str, pd.Series]) -> np.ndarray:
+def _outcome(formula: Formula, predictors: Mapping[str, pd.Series], is_part: bool) -> np.ndarray:
     """Values of the left side, which must be one number per row."""
     if not predictors:
         raise DataError(f"The outcome {formula.outcome!r} names no column. Name the column that is to be explained.")
@@ -251,35 +298,27 @@ def _outcome(formula: Formula, predictors: Mapping[str, pd.Series]) -> np.ndarra
             f"The outcome {formula.outcome!r} is not numeric (it has {plain.nunique()} categories). "
             "Convert it to numbers, or choose another column."
         )
-    columns = expand(f"0 + {formula.outcome}", predictors)
+    columns = expand(f"0 + {formula.outcome}", predictors, is_part=is_part)
     if len(columns) != 1:
         raise DataError(
             f"The outcome {formula.outcome!r} gives {len(columns)} columns instead of one number per row. "
             "Name one column, or compute one inside I(…)."
         )
     (values,) = columns.values()
-    if np.ptp(values) == 0:
-        raise DesignError(
-            f"The outcome {formula.outcome!r} is {values[0]:g} in all {values.size} rows: nothing to explain."
-        )
+    if not is_part and np.ptp(values) == 0:
+        refuse_constant_outcome(formula, values[0], values.size)
     return values
 
 
 def _grouping_factors(
-    terms: tuple[RandomTerm, ...],
+    terms: list[tuple[RandomTerm, dict[str, np.ndarray]]],
     sample: Sample,
-    predictors: Mapping[str, pd.Series],
     pool: _Pool,
     members: Mapping[str, Members],
-    recipes: dict[str, Recipe],
 ) -> tuple[tuple[GroupingFactor, ...], tuple[tuple[str, ...], ...], tuple[pd.Index, ...]]:
     """One factor per grouping; several bar terms on the same grouping become blocks of it."""
     merged: dict[tuple[str, ...], list[tuple[list[str], list[int], bool]]] = {}
-    for term in terms:
-        columns = expand(term.effects, predictors, recipes)
-        if not columns:
-            raise FormulaError(f"The bar term ({term.effects} | {term.group_name}) holds no effect.")
-        check_predictors(columns)
+    for term, columns in terms:
         own_places = [pool.add(name, values) for name, values in columns.items()]
         merged.setdefault(term.group, []).append((list(columns), own_places, term.correlated))
 
@@ -319,11 +358,13 @@ def _levels(frame: pd.DataFrame, group: tuple[str, ...]) -> tuple[np.ndarray, pd
 
 
 def _ids(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
-    """Codes in order of appearance, and the ids as text; 7.0, a number only for its missing neighbours, is 7."""
+    """Codes in order of appearance, and the ids as text."""
     codes, labels = pd.factorize(column)
     if labels.dtype == _TEXT:
         return codes, pd.Index(labels)
-    values = list(labels)
-    if column.dtype.kind == "f" and all(value == int(value) for value in values):
-        values = [int(value) for value in values]
-    return codes, pd.Index([str(value) for value in values], dtype=str)
+    return codes, pd.Index(id_texts(labels), dtype=str)
+
+
+def id_texts(values: Iterable[object]) -> list[str]:
+    """Write ids as text; 7.0, a number only for its missing neighbours, is 7."""
+    return [str(int(v)) if isinstance(v, float | np.floating) and v == np.floor(v) else str(v) for v in values]

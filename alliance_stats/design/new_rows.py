@@ -10,7 +10,7 @@ import pandas as pd
 
 from alliance_stats.data.session_table import require_columns
 from alliance_stats.design.formula import Formula
-from alliance_stats.design.matrices import ModelArrays
+from alliance_stats.design.matrices import ModelArrays, id_texts
 from alliance_stats.design.recipes import as_fitted
 from alliance_stats.errors import DataError
 
@@ -109,17 +109,14 @@ def _codes(frame: pd.DataFrame, columns: tuple[str, ...], levels: pd.Index) -> n
             f"{levels.duplicated().sum()} levels of {':'.join(columns)} share their label with another one, because "
             "ids hold a colon. Rename these ids."
         )
-    label = _id_texts(frame[columns[0]])
+    label = _texts(frame[columns[0]])
     for name in columns[1:]:
-        label = label + ":" + _id_texts(frame[name])
+        label = label + ":" + _texts(frame[name])
     missing = np.logical_or.reduce([frame[name].isna().to_numpy() for name in columns])
     codes = levels.get_indexer(pd.Index(label))
     return np.where(missing, -1, codes).astype(np.int64)
 
 
-def _id_texts(column: pd.Series) -> pd.Series:
-    """Ids as text, as in the fit: 7.0, a number only for its missing neighbours, is 7."""
-    values = list(column)
-    if column.dtype.kind == "f":
-        values = [int(value) if value == np.floor(value) else value for value in values]
-    return pd.Series([str(value) for value in values], dtype=object)
+def _texts(column: pd.Series) -> pd.Series:
+    """Ids as text, as in the fit."""
+    return pd.Series(id_texts(column), dtype=object)

@@ -1,12 +1,14 @@
-"""Predictors whose effects the data cannot tell: refused with the reason."""
+"""Outcomes and predictors that the data cannot tell: refused with the reason."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 
+from alliance_stats.design.formula import Formula
 from alliance_stats.errors import DesignError, count
 from alliance_stats.names import INTERCEPT
 
@@ -14,55 +16,76 @@ from alliance_stats.names import INTERCEPT
 _COLLINEAR = 1e-9
 
 
-def check_categories(predictors: Mapping[str, pd.Series]) -> None:
-    """Refuse text that is the same in every row, or different in most (numbers or dates that were read as text).
+def refuse_constant_outcome(formula: Formula, value: float, n_rows: int) -> NoReturn:
+    """Say that the outcome does not vary."""
+    raise DesignError(f"The outcome {formula.outcome!r} is {value:g} in all {n_rows} rows: nothing to explain.")
 
-    Raises
-    ------
-    DesignError
-    """
+
+def check_categories(predictors: Mapping[str, pd.Series]) -> None:
+    """Refuse text that is the same in every row, or different in most (numbers or dates that were read as text)."""
     for name, column in predictors.items():
-        if not isinstance(column.dtype, pd.CategoricalDtype):
-            continue
-        n_values = len(column.cat.categories)
-        if n_values == 1:
-            raise DesignError(f"1 predictor is constant: {name!r} (always {column.iloc[0]!r}). Leave it out.")
-        if n_values > 2 and 2 * n_values > len(column):
-            raise DesignError(
-                f"{name!r} is text with {n_values} different values in {len(column)} rows. If they are numbers, "
-                "convert them; as categories they leave too little to estimate."
-            )
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            check_category_counts(name, column.cat.categories, len(column))
+
+
+def check_category_counts(name: str, categories: pd.Index, n_rows: int) -> None:
+    """Refuse a predictor of one category, or of almost as many as rows.
+
+    Parameters
+    ----------
+    name : str
+    categories : Index
+        Those that occur.
+    n_rows : int
+    """
+    n_values = len(categories)
+    if n_values == 1:
+        raise DesignError(f"1 predictor is constant: {name!r} (always {categories[0]!r}). Leave it out.")
+    if n_values > 2 and 2 * n_values > n_rows:
+        raise DesignError(
+            f"{name!r} is text with {n_values} different values in {n_rows} rows. If they are numbers, "
+            "convert them; as categories they leave too little to estimate."
+        )
 
 
 def check_predictors(columns: Mapping[str, np.ndarray]) -> None:
-    """Name every predictor that is constant, or a combination of those before it.
-
-    Raises
-    ------
-    DesignError
-    """
+    """Name every predictor that is constant, or a combination of those before it."""
     if not columns:
         raise DesignError("The model has no fixed effects at all; add 1 for an intercept.")
-    constant = [name for name, values in columns.items() if name != INTERCEPT and np.ptp(values) == 0]
-    if constant and (INTERCEPT in columns or any(columns[name][0] == 0 for name in constant)):
-        values = ", ".join(f"{name!r} (always {columns[name][0]:g})" for name in constant)
-        raise DesignError(f"{count(len(constant), 'predictor is', 'predictors are')} constant: {values}. Leave it out.")
+    check_constant({name: (float(values.min()), float(values.max())) for name, values in columns.items()})
     names = [name for name in columns if name != INTERCEPT]
     if len(names) > 1:
-        _check_collinear(names, _correlations([columns[name] for name in names], centred=INTERCEPT in columns))
+        rows = np.array([columns[name] for name in names])
+        if INTERCEPT in columns:
+            rows -= rows.mean(axis=1, keepdims=True)
+        check_collinear(names, rows @ rows.T)
 
 
-def _correlations(columns: list[np.ndarray], centred: bool) -> np.ndarray:
-    """Mean products of the columns in units of their root mean squares, around their means if ``centred``."""
-    rows = np.array(columns)
-    if centred:
-        rows -= rows.mean(axis=1, keepdims=True)
-    gram = rows @ rows.T
-    scale = np.sqrt(gram.diagonal())
-    return gram / (scale[:, None] * scale)
+def check_constant(ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse predictors that do not vary beside an intercept.
+
+    Parameters
+    ----------
+    ranges : mapping of str to (float, float)
+        Least and largest value of each column.
+    """
+    constant = {name: low for name, (low, high) in ranges.items() if name != INTERCEPT and low == high}
+    if constant and (INTERCEPT in ranges or not all(constant.values())):
+        values = ", ".join(f"{name!r} (always {value:g})" for name, value in constant.items())
+        raise DesignError(f"{count(len(constant), 'predictor is', 'predictors are')} constant: {values}. Leave it out.")
 
 
-def _check_collinear(names: list[str], gram: np.ndarray) -> None:
+def check_collinear(names: Sequence[str], products: np.ndarray) -> None:
+    """Refuse predictors that follow from those before them.
+
+    Parameters
+    ----------
+    names : sequence of str
+    products : ndarray of shape (n_names, n_names)
+        Sums of products of the columns, which were centred if the model has an intercept.
+    """
+    size = np.sqrt(products.diagonal())
+    gram = products / (size[:, None] * size)
     for k in range(1, len(names)):
         weights = np.linalg.lstsq(gram[:k, :k], gram[:k, k], rcond=1e-12)[0]
         if 1.0 - gram[:k, k] @ weights < _COLLINEAR:

@@ -64,6 +64,11 @@ class Recipe:
                 found |= {token.text} & set(self.names.values())
         return frozenset(found)
 
+    @property
+    def n_columns(self) -> int:
+        """Number of columns that the expression gives."""
+        return len(self.names) + self.intercept if self.spec is None else len(self.spec.column_names)
+
     def evaluate(self, frame: pd.DataFrame) -> np.ndarray:
         """Compute the expression for other rows.
 

@@ -75,13 +75,15 @@ class Predictors:
     def __init__(self, fit: MixedResult) -> None:
         self.fit = fit
         recipe = fit.arrays.recipes[fit.formula.fixed]
-        sample = fit.arrays.sample.frame
+        sample = fit.arrays.sample
         self.categories: dict[str, list[Any] | None] = {}
         for name in recipe.names.values():
             if name in recipe.categories:
                 self.categories[name] = list(recipe.categories[name].categories)
-            elif name in recipe.coded_numbers or pd.api.types.is_bool_dtype(sample[name].dtype):
-                self.categories[name] = sorted(set(sample[name].tolist()))
+            elif name in recipe.coded_numbers:
+                self.categories[name] = sorted(set(sample.frame[name].tolist()))
+            elif sample.is_boolean(name):
+                self.categories[name] = [False, True]
             else:
                 self.categories[name] = None
 
@@ -105,7 +107,7 @@ class Predictors:
 
     def mean(self, name: str) -> float:
         """Mean of a numeric predictor over the rows of the fit."""
-        return float(self.fit.arrays.sample.frame[name].to_numpy(float).mean())
+        return self.fit.arrays.sample.mean(name)
 
     def shares(self, names: Sequence[str], combinations: Sequence[tuple[Any, ...]]) -> np.ndarray:
         """Share of the rows of the fit that each combination of categories has."""
@@ -240,7 +242,7 @@ def slope_rows(fit: MixedResult, frame: pd.DataFrame, over: str) -> np.ndarray:
     over : str
         The predictor.
     """
-    spread = float(fit.arrays.sample.frame[over].to_numpy(float).std())
+    spread = fit.arrays.sample.deviation(over)
     failed: DataError | None = None
     for (points, weights), share in product(_DIFFERENCES, _STEPS):
         try:

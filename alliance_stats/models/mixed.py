@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 import pandas as pd
 
+from alliance_stats.data.chunks import Parts
+from alliance_stats.data.codebook import Codebook
 from alliance_stats.data.session_table import SessionTable, codebook_of, frame_of
-from alliance_stats.design.formula import parse_formula
-from alliance_stats.design.matrices import model_arrays
+from alliance_stats.design.formula import Formula, parse_formula
+from alliance_stats.design.matrices import ModelArrays, model_arrays
+from alliance_stats.design.parts import arrays_in_parts
 from alliance_stats.design.residuals import ResidualSpec, group_columns
 from alliance_stats.engine.mixed.fit import fit_mixed
 from alliance_stats.engine.mixed.residual import Correlation
@@ -25,7 +29,7 @@ ResidualKind = Literal["independent", "ar1", "car1"]
 
 def mixed(
     formula: str,
-    data: SessionTable | pd.DataFrame,
+    data: SessionTable | pd.DataFrame | Parts,
     method: Method = "REML",
     *,
     df: DfMethod = "satterthwaite",
@@ -45,8 +49,10 @@ def mixed(
     formula : str
         As in lme4: ``"outcome ~ alliance_within + session + (1 + session | patient_id) + (1 | therapist_id)"``;
         ``||`` for uncorrelated effects, ``(1 | a/b)`` for nesting.
-    data : SessionTable or DataFrame
-        One row per session. Never changed.
+    data : SessionTable or DataFrame; or Parts, for more rows than memory holds
+        One row per session. Never changed. Parts are an iterator of frames, the path of a Parquet file or folder, a
+        pyarrow dataset, or a Dask DataFrame (extra ``[distributed]``): rows are read once, part by part, and only their
+        sums are kept. Estimates are the same; what needs the rows, such as ``residuals()``, is refused.
     method : {"REML", "ML"}
         Restricted or full maximum likelihood.
     df : {"satterthwaite", "kenward-roger", "normal"}
@@ -100,13 +106,30 @@ def mixed(
         raise DataError(f"method is 'REML' or 'ML', not {method!r}.")
     if residual not in get_args(ResidualKind):
         raise DataError(f"residual has no kind {residual!r}. {did_you_mean(str(residual), get_args(ResidualKind))}")
-    parsed, frame = parse_formula(formula), frame_of(data)
+    parsed = parse_formula(formula)
     correlation: Correlation = "none" if residual == "independent" else residual
-    groups = group_columns(residual_group, frame.columns)
-    spec = ResidualSpec(correlation, residual_time, groups, variance, weights, offset)
-    arrays = model_arrays(parsed, frame, missing, membership, spec)
+    spec = ResidualSpec(correlation, residual_time, (), variance, weights, offset)
+    arrays, codebook, simulated = _arrays(parsed, data, missing, membership, spec, residual_group)
     solution = fit_mixed(arrays.design, reml=method == "REML")
     if not solution.story.converged:
         warnings.warn(solution.story.message, ConvergenceWarning, stacklevel=2)
-    simulated = isinstance(data, SessionTable) and data.source.simulated
-    return MixedResult(parsed, method, arrays, solution, codebook_of(data), simulated, df)
+    return MixedResult(parsed, method, arrays, solution, codebook, simulated, df)
+
+
+def _arrays(
+    formula: Formula,
+    data: SessionTable | pd.DataFrame | Parts,
+    missing: str,
+    membership: Mapping[str, pd.DataFrame] | None,
+    spec: ResidualSpec,
+    residual_group: str | Sequence[str],
+) -> tuple[ModelArrays, Codebook, bool]:
+    """Arrays, codebook, and whether the data are simulated."""
+    if isinstance(data, SessionTable | pd.DataFrame):
+        frame = frame_of(data)
+        spec = replace(spec, group=group_columns(residual_group, frame.columns))
+        simulated = isinstance(data, SessionTable) and data.source.simulated
+        return model_arrays(formula, frame, missing, membership, spec), codebook_of(data), simulated
+    if membership:
+        raise DataError("membership= counts rows from the first of the data, and needs them all in one data frame.")
+    return arrays_in_parts(formula, data, missing, spec)

@@ -283,9 +283,18 @@ def test_ml_has_a_higher_likelihood_and_smaller_variances():
     assert ml.variance()["vcov"].iloc[0] < reml.variance()["vcov"].iloc[0]
 
 
-@pytest.mark.parametrize("data", [None, [1, 2], {"x": [1]}, "clinic.csv", np.eye(3)])
-def test_only_a_table_or_a_frame_is_data(data):
-    with pytest.raises(DataError, match="Expected a SessionTable or a DataFrame"):
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "Expected a SessionTable or a DataFrame"),
+        ({"x": [1]}, "Expected a SessionTable or a DataFrame"),
+        ([1, 2], "Part 1 of the data is a int, not a DataFrame"),
+        (np.eye(3), "Part 1 of the data is a ndarray, not a DataFrame"),
+        ("clinic.csv", "There is no file or folder 'clinic.csv'"),
+    ],
+)
+def test_only_tables_and_frames_are_data(data, message):
+    with pytest.raises(DataError, match=message):
         als.mixed(FORMULA, data)
 
 

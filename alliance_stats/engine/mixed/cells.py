@@ -66,7 +66,7 @@ def items_of(codes: Ints, factor: GroupingFactor) -> Items:
 def random_pairs(design: MixedDesign) -> set[Pair]:
     """Pairs of columns whose products the cells hold: random-effect columns with every column that is used."""
     random = {k for factor in design.factors for k in factor.effects}
-    return {(a, b) for a in random for b in (*random, *design.fixed, len(design.columns))}
+    return {(a, b) for a in random for b in (*random, *design.fixed, design.n_columns)}
 
 
 def sum_into_cells(design: MixedDesign) -> Cells:

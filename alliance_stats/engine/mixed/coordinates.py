@@ -7,6 +7,7 @@ and so is the outcome. The model is the same; only its coordinates differ.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,65 +75,133 @@ class Coordinates:
         return float(added)
 
 
+@dataclass(frozen=True)
+class Centred:
+    """A design in centred columns, each (column, shifted?) made once.
+
+    Parameters
+    ----------
+    design : MixedDesign
+    shift : ndarray of shape (n_columns + 1,)
+        What was taken off each of its columns, and off the outcome (last).
+    source : tuple of int
+        The raw column behind each of its columns.
+    """
+
+    design: MixedDesign
+    shift: Floats
+    source: tuple[int, ...]
+
+
+def centre(design: MixedDesign) -> Centred:
+    """Take its mean off every column that an intercept pays for, and off the outcome.
+
+    A column is shifted only beside an intercept: among the fixed effects, or in the same block of correlated random
+    effects. One that stands in both kinds of places becomes two columns.
+    """
+    pool = _Pool(design)
+    has_intercept = any(design.columns[k] is ONES for k in design.fixed)
+    fixed = tuple(pool.add(k, has_intercept) for k in design.fixed)
+    factors = tuple(_centred_factor(factor, design, pool) for factor in design.factors)
+    y = design.outcome
+    shift = float(y.mean()) if has_intercept else 0.0
+    centred = MixedDesign(y - shift, pool.columns, fixed, factors, design.residual)
+    return Centred(centred, np.array([*pool.shift, shift]), tuple(column for column, _ in pool.known))
+
+
 class _Pool:
-    """Standardised columns, each (column, shifted?) made once."""
+    """Centred columns, each (column, shifted?) made once."""
 
     def __init__(self, design: MixedDesign) -> None:
         self.source = design.columns
         self.columns: list[Floats | None] = []
         self.shift: list[float] = []
-        self.scale: list[float] = []
-        self._known: dict[tuple[int, bool], int] = {}
+        self.known: dict[tuple[int, bool], int] = {}
 
     def add(self, column: int, shifted: bool) -> int:
         raw = self.source[column]
         key = (column, shifted and raw is not ONES)
-        if key not in self._known:
-            self._known[key] = len(self.columns)
+        if key not in self.known:
+            self.known[key] = len(self.columns)
             shift = float(raw.mean()) if raw is not ONES and shifted else 0.0
-            centred = raw - shift if raw is not ONES and shift else raw
-            scale = 1.0 if centred is ONES else _root_mean_square(centred)
-            self.columns.append(ONES if centred is ONES else centred / scale)
+            self.columns.append(raw - shift if raw is not ONES and shift else raw)
             self.shift.append(shift)
-            self.scale.append(scale)
-        return self._known[key]
+        return self.known[key]
 
-    def map_to_raw(self, members: tuple[int, ...]) -> Floats:
+
+def _centred_factor(factor: GroupingFactor, design: MixedDesign, pool: _Pool) -> GroupingFactor:
+    effects = list(factor.effects)
+    for block in factor.blocks:
+        shifted = any(design.columns[factor.effects[k]] is ONES for k in block)
+        for k in block:
+            effects[k] = pool.add(factor.effects[k], shifted)
+    return replace(factor, effects=tuple(effects))
+
+
+def coordinates_of(
+    ones: Sequence[bool],
+    fixed: tuple[int, ...],
+    effects: Sequence[tuple[int, ...]],
+    shift: Floats,
+    scale: Floats,
+    weight_scale: float,
+) -> Coordinates:
+    """Coordinates of columns that were shifted, then divided by their scale.
+
+    Parameters
+    ----------
+    ones : sequence of bool
+        Which columns are the column of ones.
+    fixed : tuple of int
+        Positions of the fixed-effect columns.
+    effects : sequence of tuple of int
+        Positions of each factor's columns.
+    shift, scale : ndarray of shape (n_columns + 1,)
+        Of the columns and, last, of the outcome.
+    weight_scale : float
+        What prior weights were divided by.
+    """
+
+    def map_to_raw(members: tuple[int, ...]) -> Floats:
         """Matrix from standardised to raw coefficients: divide by the scale, pay the shift into the intercept."""
-        shift = np.array([self.shift[k] for k in members])
-        scale = np.array([self.scale[k] for k in members])
-        turn = np.diag(1.0 / scale)
+        own = list(members)
+        turn = np.diag(1.0 / scale[own])
         for at, member in enumerate(members):
-            if self.columns[member] is ONES:
-                turn[at] -= shift / scale
+            if ones[member]:
+                turn[at] -= shift[own] / scale[own]
         return turn
+
+    return Coordinates(
+        fixed_map=map_to_raw(fixed),
+        random_maps=tuple(map_to_raw(members) for members in effects),
+        outcome_shift=float(shift[-1]),
+        outcome_scale=float(scale[-1]),
+        intercept=next((at for at, k in enumerate(fixed) if ones[k]), None),
+        weight_scale=weight_scale,
+    )
 
 
 def standardise(design: MixedDesign) -> tuple[MixedDesign, Coordinates]:
-    """Return the design in standardised columns, and the way back.
+    """Return the design in standardised columns (see :func:`centre`) and weights, and the way back.
 
-    A column is shifted by its mean only beside an intercept: among the fixed effects, or in the same
-    block of correlated random effects. A column of zeros keeps scale 1.
+    A column of zeros keeps scale 1.
     """
-    pool = _Pool(design)
-    has_intercept = any(design.columns[k] is ONES for k in design.fixed)
-    fixed = tuple(pool.add(k, has_intercept) for k in design.fixed)
-    factors = tuple(_standardise_factor(factor, design, pool) for factor in design.factors)
-
-    y = design.outcome
-    shift = float(y.mean()) if has_intercept else 0.0
-    outcome = y - shift
-    scale = _root_mean_square(outcome)
+    centred = centre(design)
+    columns, outcome = list(centred.design.columns), centred.design.outcome
+    shift, scale = centred.shift, np.ones(len(columns) + 1)
+    for at, column in enumerate(columns):
+        if column is not ONES:
+            scale[at] = _scale_of(column)
+            # a column that was shifted is our own copy, and need not be copied again
+            columns[at] = np.divide(column, scale[at], out=column if shift[at] else None)
+    scale[-1] = _scale_of(outcome)
+    outcome /= scale[-1]
+    fixed, factors = centred.design.fixed, centred.design.factors
     residual, weight_scale = _standardise_weights(design.residual)
-    coordinates = Coordinates(
-        fixed_map=pool.map_to_raw(fixed),
-        random_maps=tuple(pool.map_to_raw(factor.effects) for factor in factors),
-        outcome_shift=shift,
-        outcome_scale=scale,
-        intercept=next((at for at, k in enumerate(design.fixed) if design.columns[k] is ONES), None),
-        weight_scale=weight_scale,
-    )
-    return MixedDesign(outcome / scale, pool.columns, fixed, factors, residual), coordinates
+    ones = [column is ONES for column in columns]
+    effects = [factor.effects for factor in factors]
+    coordinates = coordinates_of(ones, fixed, effects, shift, scale, weight_scale)
+    return MixedDesign(outcome, columns, fixed, factors, residual), coordinates
 
 
 def _standardise_weights(residual: ResidualStructure | None) -> tuple[ResidualStructure | None, float]:
@@ -143,27 +212,32 @@ def _standardise_weights(residual: ResidualStructure | None) -> tuple[ResidualSt
     return replace(residual, weight=residual.weight / size), size
 
 
-def _root_mean_square(values: Floats) -> float:
+def _scale_of(values: Floats) -> float:
+    return root_mean_square(float(values @ values), values.size, lambda: float(np.abs(values).max(initial=0.0)))
+
+
+def root_mean_square(sum_of_squares: float, n: int, largest: Callable[[], float]) -> float:
     """Root mean square; 1 for zeros.
+
+    Parameters
+    ----------
+    sum_of_squares : float
+    n : int
+        Number of values.
+    largest : callable
+        Gives the largest magnitude; asked for only where the squares leave the range of floats.
 
     Raises
     ------
     DesignError
         If it is so large or small that its powers leave the range of floats.
     """
-    size = float(np.sqrt(values @ values / values.size))
+    size = float(np.sqrt(sum_of_squares / n))
     if 1 / _EXTREME < size < _EXTREME:
         return size
-    largest = float(np.abs(values).max(initial=0.0))
-    if largest == 0.0:
+    magnitude = largest()
+    if magnitude == 0.0:
         return 1.0
-    raise DesignError(f"A column varies on a scale of {largest:.0e}. Choose units in which its values are nearer to 1.")
-
-
-def _standardise_factor(factor: GroupingFactor, design: MixedDesign, pool: _Pool) -> GroupingFactor:
-    effects = list(factor.effects)
-    for block in factor.blocks:
-        shifted = any(design.columns[factor.effects[k]] is ONES for k in block)
-        for k in block:
-            effects[k] = pool.add(factor.effects[k], shifted)
-    return replace(factor, effects=tuple(effects))
+    raise DesignError(
+        f"A column varies on a scale of {magnitude:.0e}. Choose units in which its values are nearer to 1."
+    )

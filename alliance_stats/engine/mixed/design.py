@@ -121,6 +121,11 @@ class MixedDesign:
         return int(self.outcome.size)
 
     @property
+    def n_columns(self) -> int:
+        """Number of predictor columns."""
+        return len(self.columns)
+
+    @property
     def n_fixed(self) -> int:
         """Number of fixed effects."""
         return len(self.fixed)

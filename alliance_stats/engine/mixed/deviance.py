@@ -68,11 +68,11 @@ class Evaluation:
         self._level = s.layout.level_index(s.inner_gram.shape[2])
         self._whitened_entries = np.einsum("jke,ke->je", self.at_entries(self.inner.whitener), s.entry_cross)
         self.outer = self._factorise_outer()
-        self._whitened = self.inner.whiten(s.inner_cross)
-        self._outer_direct = s.outer_cross - self._shared(self._whitened)
+        whitened = self.inner.whiten(s.inner_cross)
+        self._outer_direct = s.outer_cross - self._shared(whitened)
         self._outer_rhs = self.outer.roots.apply(self._outer_direct, transposed=True)
         self._solved = self.outer.solve(self._outer_rhs)
-        flat = self._whitened.reshape(s.n_fixed + 1, -1)
+        flat = whitened.reshape(s.n_fixed + 1, -1)
         self.cross = s.total - flat @ flat.T - self._outer_rhs.T @ self._solved
         self.triangle, info = lapack.dpotrf(self.cross, lower=0)
         if info:

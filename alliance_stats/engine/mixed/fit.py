@@ -10,7 +10,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from alliance_stats.engine.mixed.coordinates import Coordinates, standardise
-from alliance_stats.engine.mixed.design import Floats, MixedDesign
+from alliance_stats.engine.mixed.design import Floats, GroupingFactor, MixedDesign
 from alliance_stats.engine.mixed.deviance import Evaluation
 from alliance_stats.engine.mixed.inference import FixedInference, infer
 from alliance_stats.engine.mixed.kenward_roger import KenwardRoger, kenward_roger
@@ -25,6 +25,7 @@ from alliance_stats.engine.mixed.row_prediction import (
     row_variances,
 )
 from alliance_stats.engine.mixed.statistics import Statistics, collect
+from alliance_stats.engine.mixed.summed import SummedDesign
 from alliance_stats.engine.threads import one_blas_thread
 from alliance_stats.errors import DesignError
 
@@ -245,11 +246,10 @@ def fit_mixed(design: MixedDesign, reml: bool = True) -> MixedSolution:
             f"{design.n_obs} rows cannot estimate {design.n_fixed} fixed effects and a residual variance. "
             "Drop predictors, or bring more rows."
         )
-    standard, coordinates = standardise(design)
     with one_blas_thread():
-        source = source_of(standard)
+        factors, source, coordinates = _summed(design)
         try:
-            evaluation, story = optimise(source, standard.factors, reml)
+            evaluation, story = optimise(source, factors, reml)
         except LinAlgError as error:
             raise DesignError(
                 "The likelihood cannot be computed: the fixed effects are (nearly) collinear. Leave one of them out."
@@ -298,6 +298,17 @@ def source_of(design: MixedDesign) -> Statistics | ResidualBasis:
     statistics = basis.point(model.start()).statistics
     check_outcome_varies(statistics.total)
     return basis if model.n_parameters else statistics
+
+
+def _summed(
+    design: MixedDesign,
+) -> tuple[tuple[GroupingFactor, ...], Statistics | ResidualBasis, Coordinates]:
+    """Return the factors and the sums of a design in standardised columns (which are let go), and the way back."""
+    if isinstance(design, SummedDesign):
+        check_outcome_varies(design.statistics.total)
+        return design.standard.factors, design.statistics, design.coordinates
+    standard, coordinates = standardise(design)
+    return standard.factors, source_of(standard), coordinates
 
 
 def check_outcome_varies(total: Floats) -> None:

@@ -185,9 +185,10 @@ def _run(evaluate: _Counter, start: State, careful: bool = False) -> tuple[Evalu
 
     A ``careful`` run takes variances to zero by several steps.
     """
-    first = current = evaluate(start)
-    if first is None or current is None:
+    current = evaluate(start)
+    if current is None:
         return None
+    began = _beginning(current)  # the evaluation itself is large, and need not outlive the first step
     damping, observed, last = 0.0, False, np.inf
     for step_number in range(_MAX_STEPS):
         free = free_parameters(current)
@@ -204,7 +205,7 @@ def _run(evaluate: _Counter, start: State, careful: bool = False) -> tuple[Evalu
             moved = _escape(evaluate, current)
             if moved is None:
                 final = _last_step(evaluate, current, newton, free)
-                return final, _tell(first, final, step_number + 1, decrement * contraction, converged=True)
+                return final, _tell(began, final, step_number + 1, decrement * contraction, converged=True)
             current, last = moved, np.inf
             continue
         observed = observed or (decrement < _LOCAL and decrement > 0.05 * last)
@@ -213,9 +214,9 @@ def _run(evaluate: _Counter, start: State, careful: bool = False) -> tuple[Evalu
         if moved is None:
             moved = _escape(evaluate, current)
             if moved is None:
-                return current, _tell(first, current, step_number, decrement, converged=decrement < COARSE)
+                return current, _tell(began, current, step_number, decrement, converged=decrement < COARSE)
         current = moved
-    return current, _tell(first, current, _MAX_STEPS, decrement, converged=False)
+    return current, _tell(began, current, _MAX_STEPS, decrement, converged=False)
 
 
 def free_parameters(evaluation: Evaluation) -> np.ndarray:
@@ -380,7 +381,16 @@ def _escape(evaluate: _Counter, current: Evaluation) -> Evaluation | None:
     return best
 
 
-def _tell(first: Evaluation, evaluation: Evaluation, steps: int, decrement: float, converged: bool) -> Story:
+def _beginning(first: Evaluation) -> Start:
+    return Start(
+        covariances=tuple(first.sigma2 * matrix for matrix in first.covariance.matrices),
+        sigma2=first.sigma2,
+        residual=first.state.residual,
+        value=first.value,
+    )
+
+
+def _tell(start: Start, evaluation: Evaluation, steps: int, decrement: float, converged: bool) -> Story:
     free = free_parameters(evaluation)
     norm = float(np.abs(evaluation.gradient[free]).max(initial=0.0))
     if converged:
@@ -401,10 +411,5 @@ def _tell(first: Evaluation, evaluation: Evaluation, steps: int, decrement: floa
         gradient_norm=norm,
         least_eigenvalue=tuple(least for least, _ in least_eigenvalues(evaluation)),
         message=message,
-        start=Start(
-            covariances=tuple(first.sigma2 * matrix for matrix in first.covariance.matrices),
-            sigma2=first.sigma2,
-            residual=first.state.residual,
-            value=first.value,
-        ),
+        start=start,
     )

@@ -92,10 +92,10 @@ class Statistics:
 def collect(design: MixedDesign) -> Statistics:
     """Sum the rows of a design into its sufficient statistics (independent residuals of one variance)."""
     cells = sum_into_cells(design)
-    return Assembly(design, cells.left, cells.right).statistics(cells, _total(design))
+    return Assembly(design, cells.left, cells.right).statistics(cells, sum_products(design))
 
 
-def _total(design: MixedDesign) -> Floats:
+def sum_products(design: MixedDesign) -> Floats:
     """``[X y]'[X y]``, a run of rows at a time: one that fits the processor's cache is stacked at no cost."""
     columns = [*(design.columns[k] for k in design.fixed), design.outcome]
     run = np.ones((len(columns), min(_RUN, design.n_obs)))
@@ -145,7 +145,7 @@ class Assembly:
         self.design = design
         self.inner = design.inner
         self.outer = tuple(k for k in range(len(design.factors)) if k != self.inner)
-        self.fixed_and_outcome = (*design.fixed, len(design.columns))
+        self.fixed_and_outcome = (*design.fixed, design.n_columns)
         self.codes = left[self.inner]
         factors = self._outer_factors
         self._left = [items_of(left[k], design.factors[k]) for k in self.outer]
