@@ -167,7 +167,7 @@ def test_later_starts_do_not_throw_variances_to_zero_at_once():
 def test_curvature_that_points_down_is_not_taken_for_the_end(monkeypatch):
     # rounding can make average information indefinite; a step along it promises less than nothing, which is no optimum
     _, story, value = fit(problem(0)[0])
-    upside_down = property(lambda self, usual=Evaluation.average_information: -usual.func(self))
+    upside_down = property(lambda self, usual=Evaluation.average_information: -usual.compute(self))
     monkeypatch.setattr(Evaluation, "average_information", upside_down)
     _, other, found = fit(problem(0)[0])
     assert story.converged
