@@ -159,12 +159,12 @@ def optimise(
 
 
 def _start(source: Statistics | ResidualBasis, factors: Sequence[GroupingFactor], size: float | None) -> State:
-    """Start from moments, or from variances of one ``size``; later starts have a stronger residual correlation."""
+    """Start from moments; later from variances of one ``size``, correlated residuals, and strata of unequal variance."""
     if isinstance(source, Statistics):
         statistics, residual, model = source, np.zeros(0), None
     else:
         model = source.classes.model
-        residual = model.start(_LATER_CORRELATION if size else None)
+        residual = model.start(_LATER_CORRELATION, source.log_ratios()) if size else model.start()
         statistics = source.point(residual).statistics
     guess = moment_start(statistics, factors) if size is None else [size * np.eye(f.n_effects) for f in factors]
     return State(state(factors, guess), residual, model)

@@ -31,7 +31,7 @@ Correlation = Literal["none", "ar1", "car1"]
 #: A correlation of neighbours below this is none, and one above one less this is perfect: limits of the search.
 _LIMIT = 1e-8
 #: Largest and smallest ratio of standard deviations, as a logarithm.
-_RATIO_LIMIT = float(np.log(1e5))
+_RATIO_LIMIT = float(np.log(1e3))
 #: Correlation of neighbours that the optimiser starts from.
 _START = 0.25
 
@@ -123,11 +123,11 @@ class ResidualModel:
         """Number of residual parameters beside σ²."""
         return int(self.has_correlation) + self.n_strata - 1
 
-    def start(self, correlation: float | None = None) -> Floats:
-        """Where to start from: this correlation at the median gap (a moderate one by default), equal variances."""
+    def start(self, correlation: float | None = None, log_ratios: Floats | None = None) -> Floats:
+        """Where to start from: this correlation at the median gap (by default a moderate one), these strata (equal)."""
         r = _START if correlation is None else correlation
         first = {"none": [], "ar1": [np.arctanh(r)], "car1": [-np.log(-np.log(r))]}[self.correlation]
-        return np.concatenate([first, np.zeros(self.n_strata - 1)])
+        return np.concatenate([first, np.zeros(self.n_strata - 1) if log_ratios is None else log_ratios[1:]])
 
     @property
     def limits(self) -> tuple[Floats, Floats]:

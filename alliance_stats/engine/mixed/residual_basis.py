@@ -91,6 +91,19 @@ class ResidualBasis:
         total = total + np.tril(total, -1).T
         return self._assembly.statistics(cells, total, log_determinant)
 
+    def log_ratios(self) -> Floats:
+        """Log of the strata's standard deviations in ordinary least squares, relative to the first, (n_strata,)."""
+        size, strata = self.design.n_fixed + 1, self.classes.row_stratum
+        rows, columns = np.tril_indices(size)
+        by_row_class = self._total[: strata.size]
+        total = np.zeros((size, size))
+        total[rows, columns] = total[columns, rows] = by_row_class.sum(axis=0)
+        residual = np.append(-np.linalg.lstsq(total[:-1, :-1], total[:-1, -1], rcond=1e-12)[0], 1.0)
+        twice = np.where(rows == columns, 1.0, 2.0) * residual[rows] * residual[columns]
+        squares = np.bincount(strata, by_row_class @ twice, self.classes.n_in_stratum.size) / self.classes.n_in_stratum
+        squares = np.maximum(squares, 1e-4 * squares.max())
+        return 0.5 * np.log(squares / squares[0])
+
     def _by_cell(self, coefficients: Floats) -> csr_array:
         """The matrix that adds weighted items up to cells."""
         n = self._item_class.size
