@@ -159,7 +159,7 @@ def optimise(
 
 
 def _start(source: Statistics | ResidualBasis, factors: Sequence[GroupingFactor], size: float | None) -> State:
-    """Start from moments; later from variances of one ``size``, correlated residuals, and strata of unequal variance."""
+    """Start from moments; later from variances of one ``size``, correlated residuals and unequal strata."""
     if isinstance(source, Statistics):
         statistics, residual, model = source, np.zeros(0), None
     else:
