@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from alliance_stats.design.formula import Formula, RandomTerm
 from alliance_stats.design.functions import formula_functions
 from alliance_stats.design.group_checks import check_groups
+from alliance_stats.design.levels import levels_of
 from alliance_stats.design.membership import Members, check_members
 from alliance_stats.design.predictor_checks import check_categories, check_predictors, refuse_constant_outcome
 from alliance_stats.design.recipes import Recipe
@@ -21,9 +22,6 @@ from alliance_stats.design.tokens import tokenize
 from alliance_stats.engine.mixed.design import GroupingFactor, MixedDesign
 from alliance_stats.errors import AllianceStatsError, DataError, FormulaError
 from alliance_stats.names import INTERCEPT
-
-#: What pandas makes of text.
-_TEXT = pd.Index([], dtype=str).dtype
 
 
 @dataclass(frozen=True)
@@ -337,34 +335,9 @@ def _grouping_factors(
         if name in members:
             codes, belonging, labels = members[name].of_rows(sample.rows)
         else:
-            codes, labels = _levels(sample.frame, group)
+            codes, labels = levels_of(sample.frame, group)
         places = tuple(place for _, part, _ in parts for place in part)
         factors.append(GroupingFactor(name, codes, len(labels), places, tuple(blocks), belonging))
         names.append(tuple(own_names))
         levels.append(labels)
     return tuple(factors), tuple(names), tuple(levels)
-
-
-def _levels(frame: pd.DataFrame, group: tuple[str, ...]) -> tuple[np.ndarray, pd.Index]:
-    """Level of each row, in order of appearance, and the levels' labels (``a:b`` for combinations)."""
-    codes, labels = _ids(frame[group[0]])
-    for name in group[1:]:
-        more, more_labels = _ids(frame[name])
-        combined, unique = pd.factorize(codes.astype(np.int64) * len(more_labels) + more)
-        first, second = np.divmod(unique, len(more_labels))
-        labels = pd.Index([f"{labels[i]}:{more_labels[j]}" for i, j in zip(first, second, strict=True)])
-        codes = combined
-    return codes.astype(np.int64, copy=False), labels
-
-
-def _ids(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
-    """Codes in order of appearance, and the ids as text."""
-    codes, labels = pd.factorize(column)
-    if labels.dtype == _TEXT:
-        return codes, pd.Index(labels)
-    return codes, pd.Index(id_texts(labels), dtype=str)
-
-
-def id_texts(values: Iterable[object]) -> list[str]:
-    """Write ids as text; 7.0, a number only for its missing neighbours, is 7."""
-    return [str(int(v)) if isinstance(v, float | np.floating) and v == np.floor(v) else str(v) for v in values]

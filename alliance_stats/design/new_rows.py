@@ -10,7 +10,8 @@ import pandas as pd
 
 from alliance_stats.data.session_table import require_columns
 from alliance_stats.design.formula import Formula
-from alliance_stats.design.matrices import ModelArrays, id_texts
+from alliance_stats.design.levels import id_texts
+from alliance_stats.design.matrices import ModelArrays
 from alliance_stats.design.recipes import as_fitted
 from alliance_stats.errors import DataError
 
