@@ -89,5 +89,6 @@ def _spread(fit: MixedResult) -> Sentences:
     spread = f"Standard deviations were: {', '.join(parts)}."
     estimate = fit.solution.residual
     if estimate is not None and fit.arrays.residuals.spec.correlation != "none":
-        spread += f" Residuals one unit of {fit.arrays.residuals.spec.time} apart correlated {bounded(estimate.rho)}."
+        time = fit.arrays.residuals.spec.time
+        spread += f" The correlation of residuals over one unit of {time} was {bounded(estimate.rho)}."
     return Sentences.plain(spread)

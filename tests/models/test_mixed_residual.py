@@ -154,7 +154,7 @@ def test_variance_has_a_residual_row_per_stratum(full):
 def test_sentences_and_table_name_the_structure(full):
     assert "continuous-time first-order autoregressive residuals over day within patient_id" in full.describe()
     assert "a residual variance for each level of phase" in full.describe()
-    assert "Residuals one unit of day apart correlated ." in str(full.report())
+    assert "The correlation of residuals over one unit of day was ." in str(full.report())
     assert "correlation over one unit of time" in full.result_table().to_markdown()
 
 
