@@ -12,7 +12,8 @@ from alliance_stats.engine.mixed.design import MixedDesign
 from alliance_stats.engine.mixed.deviance import Evaluation
 from alliance_stats.engine.mixed.fit import fit_mixed
 from alliance_stats.engine.mixed.inference import infer
-from alliance_stats.engine.mixed.optimise import free_parameters, observed_hessian
+from alliance_stats.engine.mixed.optimise import observed_hessian
+from alliance_stats.engine.mixed.story import free_parameters
 
 
 def _one_way(m: int, k: int, seed: int) -> MixedDesign:

@@ -16,6 +16,7 @@ from alliance_stats.engine.mixed.deviance import Evaluation
 from alliance_stats.engine.mixed.optimise import optimise
 from alliance_stats.engine.mixed.parameters import State
 from alliance_stats.engine.mixed.statistics import collect
+from alliance_stats.engine.mixed.story import free_parameters
 
 #: A division by zero in a fit is a fault, even where its result is not used.
 pytestmark = pytest.mark.filterwarnings("error")
@@ -82,7 +83,7 @@ def test_escapes_where_only_a_mixture_of_effects_helps():
     design = _held_by_every_coordinate()
     statistics = collect(design)
     at_zero = Evaluation(statistics, state(design.factors, [np.zeros((2, 2))]), True)
-    assert not module.free_parameters(at_zero).any()  # Newton's method sees nothing to do
+    assert not free_parameters(at_zero).any()  # Newton's method sees nothing to do
     evaluation, story = module._run(module._Counter(statistics, True), at_zero.state)
     assert story.converged
     assert evaluation.value < at_zero.value - 1e-3

@@ -14,7 +14,7 @@ from alliance_stats.engine.mixed.design import Floats, GroupingFactor, MixedDesi
 from alliance_stats.engine.mixed.deviance import Evaluation
 from alliance_stats.engine.mixed.inference import FixedInference, infer
 from alliance_stats.engine.mixed.kenward_roger import KenwardRoger, kenward_roger
-from alliance_stats.engine.mixed.optimise import Story, optimise
+from alliance_stats.engine.mixed.optimise import optimise
 from alliance_stats.engine.mixed.parameters import State
 from alliance_stats.engine.mixed.predict import LevelEffects, level_effects
 from alliance_stats.engine.mixed.residual_basis import ResidualBasis
@@ -25,6 +25,7 @@ from alliance_stats.engine.mixed.row_prediction import (
     row_variances,
 )
 from alliance_stats.engine.mixed.statistics import Statistics, collect
+from alliance_stats.engine.mixed.story import Story
 from alliance_stats.engine.mixed.summed import SummedDesign
 from alliance_stats.engine.threads import one_blas_thread
 from alliance_stats.errors import DesignError

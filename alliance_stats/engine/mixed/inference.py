@@ -14,7 +14,8 @@ import numpy as np
 
 from alliance_stats.engine.mixed.design import Floats
 from alliance_stats.engine.mixed.deviance import Evaluation
-from alliance_stats.engine.mixed.optimise import free_parameters, observed_hessian
+from alliance_stats.engine.mixed.optimise import observed_hessian
+from alliance_stats.engine.mixed.story import free_parameters
 
 
 @dataclass(frozen=True)

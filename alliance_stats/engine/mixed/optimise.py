@@ -9,7 +9,7 @@ analytic gradient. The limit on steps is never reported as convergence.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.linalg import LinAlgError
@@ -22,6 +22,7 @@ from alliance_stats.engine.mixed.parameters import State
 from alliance_stats.engine.mixed.residual_basis import ResidualBasis
 from alliance_stats.engine.mixed.start import moment_start
 from alliance_stats.engine.mixed.statistics import Statistics
+from alliance_stats.engine.mixed.story import Start, Story, free_parameters, least_eigenvalues
 
 #: A fit has converged when a Newton step promises less than this in the criterion …
 TOLERANCE = 1e-13
@@ -37,68 +38,8 @@ _LATER_CORRELATION = 0.7
 #: On the way from these starts a relative variance above ``_SETTLED`` keeps this share of itself in a step. A full
 #: Newton step may throw it to zero in one go, from where there may be no way back to a better optimum.
 _KEPT, _SETTLED = 0.3, 0.01
-#: Eigenvector of a single number.
-_ONE = np.ones((1, 1))
 #: Below this many rows further starts are always tried: they cost milliseconds, and small data have local optima.
 _SMALL = 400
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where a run started from (standardised coordinates).
-
-    Parameters
-    ----------
-    covariances : tuple of ndarray of shape (q, q)
-        Covariance of the random effects of each factor.
-    sigma2 : float
-        Residual variance, which the criterion implies.
-    residual : ndarray of shape (k,)
-        Residual parameters.
-    value : float
-        Criterion.
-    """
-
-    covariances: tuple[Floats, ...]
-    sigma2: float
-    residual: Floats
-    value: float
-
-
-@dataclass(frozen=True)
-class Story:
-    """How the optimiser came to its end.
-
-    Parameters
-    ----------
-    converged : bool
-        True only when the optimality conditions were checked and hold.
-    evaluations, steps, starts : int
-        Evaluations of the criterion, Newton steps of the run that won, starting points tried.
-    value : float
-        Criterion in standardised coordinates.
-    decrement : float
-        What another Newton step promises, in units of the criterion.
-    gradient_norm : float
-        Largest absolute derivative with respect to a free parameter.
-    least_eigenvalue : tuple of float
-        Per factor, least eigenvalue of ``Γ``: negative means that more variance would fit better.
-    message : str
-        One plain sentence.
-    start : Start
-        Where the run that won started from.
-    """
-
-    converged: bool
-    evaluations: int
-    steps: int
-    starts: int
-    value: float
-    decrement: float
-    gradient_norm: float
-    least_eigenvalue: tuple[float, ...]
-    message: str
-    start: Start
 
 
 class _Counter:
@@ -219,15 +160,6 @@ def _run(evaluate: _Counter, start: State, careful: bool = False) -> tuple[Evalu
     return current, _tell(began, current, _MAX_STEPS, decrement, converged=False)
 
 
-def free_parameters(evaluation: Evaluation) -> np.ndarray:
-    """Which parameters may move: alive, and not at a limit where the gradient holds them."""
-    state = evaluation.state
-    lower, upper = state.limits
-    held = (state.values <= lower) & (evaluation.gradient >= 0)
-    held |= (state.values >= upper) & (evaluation.gradient <= 0)
-    return state.alive & ~held
-
-
 def _curvature(evaluate: _Counter, current: Evaluation, free: np.ndarray, observed: bool) -> Floats:
     hessian = current.average_information
     if observed:
@@ -346,21 +278,6 @@ def _last_step(evaluate: _Counter, current: Evaluation, newton: Floats, free: np
     return moved
 
 
-def least_eigenvalues(evaluation: Evaluation) -> list[tuple[float, Floats]]:
-    """Per factor, the least eigenvalue of ``Γ`` over its blocks, and its eigenvector."""
-    result = []
-    for factor, gamma in zip(evaluation.covariance.factors, evaluation.gradient_matrices, strict=True):
-        least, direction = np.inf, np.zeros(gamma.shape[0])
-        for block in factor.blocks:
-            own = gamma if len(block) == len(gamma) else gamma[np.ix_(block, block)]
-            values, vectors = (own[0], _ONE) if len(block) == 1 else np.linalg.eigh(own)
-            if values[0] < least:
-                least, direction = float(values[0]), np.zeros(gamma.shape[0])
-                direction[list(block)] = vectors[:, 0]
-        result.append((least, direction))
-    return result
-
-
 def _escape(evaluate: _Counter, current: Evaluation) -> Evaluation | None:
     """Leave a point where variance added in some direction would fit better; None where there is none."""
     covariance, best = current.covariance, None
@@ -391,8 +308,6 @@ def _beginning(first: Evaluation) -> Start:
 
 
 def _tell(start: Start, evaluation: Evaluation, steps: int, decrement: float, converged: bool) -> Story:
-    free = free_parameters(evaluation)
-    norm = float(np.abs(evaluation.gradient[free]).max(initial=0.0))
     if converged:
         message = f"Converged after {steps} Newton steps; another step would change the criterion by {decrement:.1g}."
     else:
@@ -408,8 +323,7 @@ def _tell(start: Start, evaluation: Evaluation, steps: int, decrement: float, co
         starts=1,
         value=evaluation.value,
         decrement=decrement,
-        gradient_norm=norm,
-        least_eigenvalue=tuple(least for least, _ in least_eigenvalues(evaluation)),
         message=message,
         start=start,
+        _final=evaluation,
     )
