@@ -70,6 +70,11 @@ class CovarianceState:
     factors: tuple[GroupingFactor, ...]
 
     @property
+    def order(self) -> tuple[_Orders, ...]:
+        """Order of pivots in each block of each factor: what the entries of ``values`` mean depends on it."""
+        return self._orders
+
+    @property
     def pivots(self) -> np.ndarray:
         """Which entries of ``values`` are squared pivots."""
         return _pivot_mask(self._orders)

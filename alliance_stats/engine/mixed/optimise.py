@@ -20,6 +20,7 @@ from alliance_stats.engine.mixed.design import Floats, GroupingFactor
 from alliance_stats.engine.mixed.deviance import Evaluation
 from alliance_stats.engine.mixed.parameters import State
 from alliance_stats.engine.mixed.residual_basis import ResidualBasis
+from alliance_stats.engine.mixed.secant import Secant
 from alliance_stats.engine.mixed.start import moment_start
 from alliance_stats.engine.mixed.statistics import Statistics
 from alliance_stats.engine.mixed.story import Start, Story, free_parameters, least_eigenvalues
@@ -131,9 +132,12 @@ def _run(evaluate: _Counter, start: State, careful: bool = False) -> tuple[Evalu
         return None
     began = _beginning(current)  # the evaluation itself is large, and need not outlive the first step
     damping, observed, last = 0.0, False, np.inf
+    secant = Secant()
     for step_number in range(_MAX_STEPS):
         free = free_parameters(current)
-        hessian = _curvature(evaluate, current, free, observed)
+        hessian = secant.corrected(current, free, near=last < _LOCAL)
+        if observed:
+            hessian = _curvature(evaluate, current, free, hessian)
         newton = _step(hessian, current.gradient, free, 0.0)
         decrement = float(-current.gradient @ newton)
         if decrement < 0:  # by rounding the curvature is not positive, and the step goes up
@@ -160,14 +164,14 @@ def _run(evaluate: _Counter, start: State, careful: bool = False) -> tuple[Evalu
     return current, _tell(began, current, _MAX_STEPS, decrement, converged=False)
 
 
-def _curvature(evaluate: _Counter, current: Evaluation, free: np.ndarray, observed: bool) -> Floats:
-    hessian = current.average_information
-    if observed:
-        exact = observed_hessian(current, free)
-        evaluate.n += 2 * int(free.sum())
-        if np.isfinite(exact).all():
-            hessian = hessian.copy()
-            hessian[np.ix_(free, free)] = _positive(exact)
+def _curvature(evaluate: _Counter, current: Evaluation, free: np.ndarray, otherwise: Floats) -> Floats:
+    """Observed Hessian in the free parameters, or ``otherwise`` where it cannot be computed."""
+    exact = observed_hessian(current, free)
+    evaluate.n += 2 * int(free.sum())
+    if not np.isfinite(exact).all():
+        return otherwise
+    hessian = otherwise.copy()
+    hessian[np.ix_(free, free)] = _positive(exact)
     return hessian
 
 

@@ -78,10 +78,17 @@ class State:
         return np.concatenate([np.full(self.n_covariance, np.inf), np.full(self.residual.size, _LONGEST)])
 
     def after(self, step: Floats) -> Floats:
-        """Return the values after a step, which is cut where it goes too far or beyond a limit."""
+        """Return the values after a step, which is cut where it goes too far or beyond a limit.
+
+        A squared pivot that changes by less than half is multiplied instead: what the criterion says about a variance
+        is nearly quadratic in its logarithm, so that the step leads closer to the optimum.
+        """
+        near = self.pivots & (np.abs(step) < 0.5 * self.values)
+        factor = np.exp(np.divide(step, self.values, out=np.zeros_like(step), where=near))
         if self.residual.size == 0:
-            return np.maximum(self.values + step, self.limits[0])
-        return self.clamped(self.values + np.clip(step, -self.reach, self.reach))
+            return np.where(near, self.values * factor, np.maximum(self.values + step, self.limits[0]))
+        cut = self.clamped(self.values + np.clip(step, -self.reach, self.reach))
+        return np.where(near, self.values * factor, cut)
 
     def moved(self, values: Floats) -> State:
         """Return the state at other values of the same parameters, in the same order of pivots."""
