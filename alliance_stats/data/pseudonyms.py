@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.data.session_table import SessionTable, rewrap
-from alliance_stats.names import PATIENT, THERAPIST
+from alliance_stats.names import PATIENT, SESSION, THERAPIST
 
 _NO_PLACES = "not shown with pseudonyms"
 _PREFIXES = {PATIENT: "P", THERAPIST: "T"}
@@ -19,8 +19,9 @@ def with_pseudonyms(sessions: SessionTable) -> SessionTable:
     """Replace patient and therapist ids by ``P001``, ``T01``, ….
 
     The numbers follow the order of a hash keyed with the content of the data: the same data give the same pseudonyms,
-    in whatever order the rows stand, and the order says nothing about the ids. What was found while reading keeps its
-    counts, but no places, because these may name patients.
+    in whatever order the rows stand, and the order says nothing about the ids. Rows are sorted by pseudonym, for rows
+    in the order of the ids would tell it. What was found while reading keeps its counts, but no places, because these
+    may name patients.
     """
     frame = sessions.frame
     content = np.sort(pd.util.hash_pandas_object(frame, index=False).to_numpy())
@@ -28,7 +29,15 @@ def with_pseudonyms(sessions: SessionTable) -> SessionTable:
     for column, prefix in _PREFIXES.items():
         if column in frame:
             frame = frame.assign(**{column: frame[column].map(_pseudonyms(frame[column], prefix, key)).astype("str")})
-    return replace(rewrap(sessions, frame), faults=sessions.faults.assign(places=_NO_PLACES))
+    if PATIENT in frame:
+        order = [PATIENT, *([SESSION] if SESSION in frame else [])]
+        frame = frame.sort_values(order, kind="stable", ignore_index=True)
+    return replace(rewrap(sessions, frame), faults=without_places(sessions.faults))
+
+
+def without_places(faults: pd.DataFrame) -> pd.DataFrame:
+    """Return the findings without their places, which may quote ids and cells."""
+    return faults.assign(places=_NO_PLACES)
 
 
 def _pseudonyms(ids: pd.Series, prefix: str, key: bytes) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, overload
 
@@ -85,6 +85,55 @@ class SessionTable:
                 parts.append(f"{frame[column].nunique()} {noun}")
         simulated = ", SIMULATED" if self.source.simulated else ""
         return f"SessionTable: {', '.join(parts)} (from {self.source.name}{simulated})"
+
+    def pseudonymize(
+        self, key: str | bytes, *, shift_dates: int | None = None, keep: str | Iterable[str] = ()
+    ) -> SessionTable:
+        """Return the table with pseudonyms in place of ids, so that it can be shared.
+
+        Patients, therapists and sites are replaced by a prefix and 16 digits of HMAC-SHA-256 over the id. The same
+        key gives the same id the same pseudonym, in every file and every year, so that later exports can be joined;
+        without the key nobody can compute them, not even who has the list of ids. Rows are sorted by pseudonym.
+        Whoever has the key can tell which pseudonym belongs to a known id: keep it apart from the data.
+
+        Parameters
+        ----------
+        key : str or bytes
+            The secret, 16 bytes or more. ``secrets.token_hex()`` makes one. It is stored nowhere.
+        shift_dates : int, optional
+            Move the dates of each patient by a keyed number of days, from 1 to this many, forward or back. All dates
+            of a patient move together, so the days between them stay; the same key and length give the same shift.
+            Left out, dates stay as they are.
+        keep : str or iterable of str, optional
+            Columns of text to leave as they are. Any other column of text is refused, because it may name people, and
+            so is a column of numbers that repeats the ids. ``phase`` is always left as it is.
+
+        Returns
+        -------
+        SessionTable
+            The same sessions. Findings keep their counts and lose their places, which may quote ids.
+
+        Raises
+        ------
+        DataError
+            If the key can be guessed, a column may name people, or there are no dates to shift.
+
+        Notes
+        -----
+        Pseudonyms are no anonymity: rare courses, exact dates and scores can still be recognised by who knows the
+        person. ``source`` keeps the file's name and hash.
+
+        Examples
+        --------
+        >>> import secrets
+        >>> import alliance_stats as als
+        >>> shared = als.simulate_sessions(3, 4, seed=1).pseudonymize(secrets.token_hex())
+        >>> shared.frame["patient_id"].str.fullmatch("P[0-9a-f]{16}").all()
+        np.True_
+        """
+        from alliance_stats.data.pseudonymize import pseudonymized
+
+        return pseudonymized(self, key, shift_dates, (keep,) if isinstance(keep, str) else tuple(keep))
 
     def with_frame(self, frame: pd.DataFrame, *variables: Variable) -> SessionTable:
         """Return the table with another frame, and these variables added to the codebook."""

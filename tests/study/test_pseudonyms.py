@@ -21,18 +21,20 @@ FRAME = pd.DataFrame(
 def pairs(frame):
     """Who got which pseudonym, by the sessions they share."""
     shown = with_pseudonyms(SessionTable(frame)).frame
-    return set(zip(frame["patient_id"], shown["patient_id"], strict=True))
+    both = frame.fillna({"alliance": -1}).merge(shown.fillna({"alliance": -1}), on=["session", "alliance"])
+    return set(zip(both["patient_id_x"], both["patient_id_y"], strict=True))
 
 
 def test_every_id_gets_a_pseudonym_of_its_own():
     shown = with_pseudonyms(SessionTable(FRAME)).frame
     assert sorted(shown["patient_id"].unique()) == ["P01", "P02", "P03"]
     assert sorted(shown["therapist_id"].dropna().unique()) == ["T01", "T02"]
-    assert shown["patient_id"][0] == shown["patient_id"][1]
-    assert shown["therapist_id"][0] == shown["therapist_id"][2]
-    assert shown["therapist_id"].isna().tolist() == [False, False, False, True]
+    at = dict(zip(shown["alliance"].fillna(-1), shown.to_dict("records"), strict=True))
+    assert at[3]["patient_id"] == at[4]["patient_id"]
+    assert at[3]["therapist_id"] == at[-1]["therapist_id"]
+    assert [pd.isna(at[score]["therapist_id"]) for score in (3, 4, -1, 5)] == [False, False, False, True]
     assert shown["patient_id"].dtype == "str"
-    pd.testing.assert_frame_equal(shown[["session", "alliance"]], FRAME[["session", "alliance"]])
+    assert {(score, row["session"]) for score, row in at.items()} == {(3, 1), (4, 2), (-1, 1), (5, 1)}
 
 
 def test_the_same_data_give_the_same_pseudonyms_in_any_order_of_rows():
@@ -43,13 +45,14 @@ def test_the_same_data_give_the_same_pseudonyms_in_any_order_of_rows():
 def test_other_data_give_other_pseudonyms():
     # Otherwise a list of names and their pseudonyms would hold for every later report.
     ids = pd.DataFrame({"patient_id": [f"name {k}" for k in range(40)], "session": 1, "alliance": np.arange(40.0)})
+    assert len(pairs(ids)) == 40
     assert pairs(ids) != pairs(ids.assign(alliance=ids["alliance"] + 1))
 
 
 def test_the_order_of_pseudonyms_is_not_that_of_the_ids():
     ids = pd.DataFrame({"patient_id": [f"{k:03d}" for k in range(60)], "session": 1})
-    shown = with_pseudonyms(SessionTable(ids)).frame["patient_id"]
-    assert abs(np.corrcoef(np.arange(60), shown.str[1:].astype(int))[0, 1]) < 0.4
+    shown = with_pseudonyms(SessionTable(ids.assign(alliance=np.arange(60.0)))).frame
+    assert abs(np.corrcoef(shown["alliance"], shown["patient_id"].str[1:].astype(int))[0, 1]) < 0.4
 
 
 def test_more_than_99_patients_get_longer_numbers():
@@ -78,3 +81,10 @@ def test_the_table_itself_is_left_alone():
     frame = FRAME.copy(deep=True)
     with_pseudonyms(SessionTable(frame))
     pd.testing.assert_frame_equal(frame, FRAME)
+
+
+def test_rows_do_not_stand_in_the_order_of_the_ids():
+    ids = pd.DataFrame({"patient_id": [f"{k:03d}" for k in range(60)], "session": 1, "alliance": np.arange(60.0)})
+    shown = with_pseudonyms(SessionTable(ids)).frame
+    assert shown["patient_id"].is_monotonic_increasing
+    assert abs(np.corrcoef(np.arange(60), shown["alliance"])[0, 1]) < 0.4
