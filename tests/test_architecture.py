@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "alliance_stats"
-GROUND = {"errors", "names"}
+GROUND = {"errors", "names", "cells"}
 #: Which rooms each room may import.
 MAY_IMPORT = {
     "errors": set(),
     "names": set(),
+    "cells": set(),
     "engine": {"errors"},
     "data": GROUND,
     "report": GROUND,

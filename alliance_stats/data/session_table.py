@@ -75,7 +75,9 @@ class SessionTable:
     def _repr_html_(self) -> str:
         import html
 
-        return f"<p>{html.escape(self._summary())}</p>" + self.frame.head().to_html(index=False)
+        # The classes keep MathJax away: between dollar signs a text of the data could make a link.
+        table = self.frame.head().to_html(index=False, escape=True, classes="tex2jax_ignore mathjax_ignore")
+        return f'<p class="tex2jax_ignore mathjax_ignore">{html.escape(self._summary())}</p>{table}'
 
     def _summary(self) -> str:
         frame = self.frame

@@ -115,9 +115,11 @@ class Influence:
 
     def _repr_html_(self) -> str:
         from alliance_stats.report.markup import html_text
+        from alliance_stats.report.table_writers import NO_MATHJAX
 
         notes = "".join(f"<p>{html_text(note)}</p>" for note in self.notes())
-        return f"{self._table.head(10).to_html(index=False, escape=True)}{notes}"
+        table = self._table.head(10).to_html(index=False, escape=True, classes=NO_MATHJAX)
+        return f"{table}{notes}"
 
 
 def influence(fit: MixedResult, group: str | None, refit: bool) -> Influence:

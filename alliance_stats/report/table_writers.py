@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from alliance_stats.cells import harmless, harmless_cell
 from alliance_stats.report.markup import clean, html_text, latex_text, markdown_text
 from alliance_stats.report.sentences import Sentences
 from alliance_stats.report.table_cells import Grid, Line, grid
@@ -27,8 +28,8 @@ font-weight:normal;white-space:nowrap}
 """
 
 _NOTE = "*Note.* "
-#: A cell that begins so is run as a formula by spreadsheets; the wide forms are read so in East Asian settings.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+#: These classes keep MathJax away in notebooks: between dollar signs a text of the data could make a link.
+NO_MATHJAX = "tex2jax_ignore mathjax_ignore"
 
 
 def html_table(table: ResultTable, *, style: bool = True) -> str:
@@ -41,7 +42,8 @@ def html_table(table: ResultTable, *, style: bool = True) -> str:
     notes = f'<p class="notes">{_notes(table).html}</p>\n' if table.notes else ""
     return (
         (f"<style>{TABLE_CSS}</style>\n" if style else "")
-        + f'<div class="als-table" tabindex="0">\n<table>\n<caption>{number}<i>{html_text(table.title)}</i></caption>\n'
+        + f'<div class="als-table {NO_MATHJAX}" tabindex="0">\n<table>\n'
+        + f"<caption>{number}<i>{html_text(table.title)}</i></caption>\n"
         + f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n{notes}</div>\n"
     )
 
@@ -83,16 +85,9 @@ def csv_text(frame: pd.DataFrame) -> str:
     for position, column in enumerate(frame.columns):
         values = frame.iloc[:, position]
         if not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values)):
-            safe[column] = values.astype(object).map(_harmless, na_action="ignore")
-    safe.columns = [_harmless(str(column)) for column in frame.columns]
+            safe[column] = values.astype(object).map(harmless_cell, na_action="ignore")
+    safe.columns = [harmless(str(column)) for column in frame.columns]
     return safe.to_csv(index=False, lineterminator="\n")
-
-
-def _harmless(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    text = str(value).replace("\x00", "")
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def _html_line(line: Line, width: int, wordy: frozenset[int]) -> str:
