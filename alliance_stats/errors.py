@@ -67,6 +67,10 @@ class StudyFileError(DataError):
     """A study file (``study.toml``) has a key or a value that is not understood."""
 
 
+class MeasureKeyError(DataError):
+    """A measure's key file has a key or a value that is not understood, or does not hold together."""
+
+
 class OutputExistsError(DataError):
     """The folder to write to is there already and may not be replaced."""
 

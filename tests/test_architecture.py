@@ -17,12 +17,12 @@ MAY_IMPORT = {
     "engine": {"errors"},
     "data": GROUND,
     "report": GROUND,
-    "measures": GROUND | {"data"},
-    "design": GROUND | {"data", "measures", "engine"},  # the arrays that it makes are the engine's own
-    "events": GROUND | {"data", "measures", "design", "engine"},
-    "models": GROUND | {"data", "measures", "design", "events", "engine", "report"},
+    "questionnaires": GROUND | {"data", "engine", "report"},
+    "design": GROUND | {"data", "questionnaires", "engine"},  # the arrays that it makes are the engine's own
+    "events": GROUND | {"data", "questionnaires", "design", "engine"},
+    "models": GROUND | {"data", "questionnaires", "design", "events", "engine", "report"},
     "meta": GROUND | {"engine", "report"},
-    "simulate": GROUND | {"data", "measures", "design", "events", "engine", "report", "models", "meta"},
+    "simulate": GROUND | {"data", "questionnaires", "design", "events", "engine", "report", "models", "meta"},
 }
 EVERYTHING_BELOW = {*MAY_IMPORT}
 MAY_IMPORT["study"] = EVERYTHING_BELOW

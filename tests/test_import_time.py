@@ -59,3 +59,12 @@ fit.table(), fit.glance(), fit.variance(), fit.random()
 assert 'scipy.stats' not in sys.modules
 """
     assert not loaded_after(code) & {"matplotlib", "statsmodels", "pingouin", "seaborn", "sklearn", "jinja2"}
+
+
+def test_scoring_loads_pandas_and_nothing_beyond():
+    code = """
+import pandas as pd, alliance_stats as als
+frame = pd.DataFrame([[1] * 9], columns=[f"q{item}" for item in range(1, 10)])
+als.score(frame, "PHQ-9", items="q{}"), als.measures(), als.register_measure
+"""
+    assert not loaded_after(code) & BEYOND_PANDAS

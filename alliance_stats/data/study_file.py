@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from alliance_stats.data.read_delimited import read_bytes
 from alliance_stats.data.read_options import ReadOptions
 from alliance_stats.data.read_sessions import read_mapped
 from alliance_stats.data.session_table import SessionTable
+from alliance_stats.data.toml_file import parse_toml
 from alliance_stats.errors import DataError, StudyFileError, count, did_you_mean
 
 TABLES = ("title", "file", "columns", "scores", "report")
@@ -116,7 +116,7 @@ def read_study(path: str | Path) -> Study:
         If there is no such file.
     """
     path = Path(path)
-    contents = _parse(read_bytes(path), path.name)
+    contents = parse_toml(read_bytes(path), path.name, StudyFileError, "study file")
     problems = [
         f"{key!r} is no table of a study file. {did_you_mean(key, TABLES)}" for key in contents if key not in TABLES
     ]
@@ -129,21 +129,6 @@ def read_study(path: str | Path) -> Study:
         lines = "\n".join(f"  - {problem}" for problem in problems)
         raise StudyFileError(f"{count(len(problems), 'problem')} in {path.name}:\n{lines}")
     return Study(title, columns, file, options, report, folder=path.parent)
-
-
-def _parse(content: bytes, name: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise StudyFileError(f"{name} is not UTF-8 (line {line}). Save it as UTF-8.") from None
-    except tomllib.TOMLDecodeError as error:
-        paths = " Write paths with / or in single quotes." if b"\\" in content else ""
-        raise StudyFileError(
-            f"{name} is no valid TOML: {error}.{paths} Texts need quotes, tables stand in [ ]."
-        ) from None
-    except RecursionError:
-        raise StudyFileError(f"{name} is no study file: its values are nested too deeply.") from None
 
 
 def _table(contents: Mapping[str, Any], name: str, problems: list[str]) -> Mapping[str, Any]:

@@ -1,0 +1,1 @@
+"""Questionnaires: scoring keys, scores, their reliability, and reliable change."""
