@@ -18,6 +18,7 @@ _HOMES = {
     "datasets": "alliance_stats.data.registry",
     "load_dataset": "alliance_stats.data.registry",
     "score": "alliance_stats.questionnaires.scoring",
+    "check_scoring": "alliance_stats.questionnaires.scoring_check",
     "measures": "alliance_stats.questionnaires.known",
     "register_measure": "alliance_stats.questionnaires.known",
     "center": "alliance_stats.design.centering",

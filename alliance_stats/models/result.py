@@ -2,49 +2,26 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from alliance_stats.report.result import Shown
 
-    from alliance_stats.report.figures.canvas import Panels
-    from alliance_stats.report.sentences import Sentences
+if TYPE_CHECKING:
     from alliance_stats.report.tables import ResultTable
 
 
-class Result(ABC):
-    """A frozen result: ``table()``, ``glance()``, ``plot()``, ``report()``, and how it shows in Jupyter."""
+class Result(Shown):
+    """A frozen result with a mixed model behind it.
 
-    @abstractmethod
-    def table(self) -> pd.DataFrame:
-        """Estimates: ``term, estimate, std_error, df, statistic, p_value, ci_low, ci_high``."""
-
-    @abstractmethod
-    def glance(self) -> pd.DataFrame:
-        """One row about the whole result."""
+    ``table()`` has the columns ``term, estimate, std_error, df, statistic, p_value, ci_low, ci_high``.
+    """
 
     @abstractmethod
     def variance(self) -> pd.DataFrame:
         """Variance components: ``group, term, term2, vcov, sdcor``."""
-
-    @abstractmethod
-    def report(self) -> Sentences:
-        """Sentences for the results section."""
-
-    @abstractmethod
-    def plot(self, kind: str = ...) -> Axes | Panels:
-        """Draw the result's figure."""
-
-    @abstractmethod
-    def describe(self) -> str:
-        """The model behind the result, in words."""
-
-    @abstractmethod
-    def notes(self) -> tuple[str, ...]:
-        """What a reader must know beside the numbers."""
 
     def labels(self) -> dict[str, str]:
         """Words for the terms of the table, where there are any."""
@@ -64,9 +41,3 @@ class Result(ABC):
             number=number,
             labels=self.labels(),
         )
-
-    def __repr__(self) -> str:
-        return f"{self.describe()}\n\n{self.table().to_string(index=False)}\n\n" + "\n".join(self.notes())
-
-    def _repr_html_(self) -> str:
-        return self.result_table().to_html()

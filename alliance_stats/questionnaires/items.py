@@ -74,7 +74,7 @@ class Answers:
 
     Parameters
     ----------
-    values : ndarray of shape (n_rows, n_items)
+    given : ndarray of shape (n_rows, n_items)
         In the units of the response range, as given (not reversed); nan where there is no answer.
     columns : tuple of str
         Column of each item.
@@ -84,14 +84,14 @@ class Answers:
         What was left out, one row per item: ``fault, column, n, places, done, way_out``.
     """
 
-    values: Floats
+    given: Floats
     columns: tuple[str, ...]
     response: tuple[float, float]
     faults: pd.DataFrame
 
     def reversed(self, items: frozenset[int]) -> Floats:
         """Answers with these items reversed inside the response range: low + high − answer."""
-        turned = self.values.copy()
+        turned = self.given.copy()
         at = [item - 1 for item in sorted(items)]
         turned[:, at] = self.response[0] + self.response[1] - turned[:, at]
         return turned
