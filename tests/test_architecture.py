@@ -37,6 +37,7 @@ NEVER = {
 LAZY = {"scipy", "matplotlib", "statsmodels", "pingouin", "formulaic", "jinja2", "seaborn", "sklearn", "tqdm"} | {
     "pyarrow",
     "dask",
+    "joblib",
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-LIBRARIES = (
-    """numpy pandas scipy matplotlib statsmodels pingouin formulaic jinja2 seaborn sklearn threadpoolctl tqdm dask"""
-)
+LIBRARIES = """
+numpy pandas scipy matplotlib statsmodels pingouin formulaic jinja2 seaborn sklearn threadpoolctl tqdm joblib dask
+"""
 HEAVY = set(LIBRARIES.split())
 #: Loaded by reading, centring or parsing: the frame library, and nothing beyond it.
 BEYOND_PANDAS = HEAVY - {"numpy", "pandas"}

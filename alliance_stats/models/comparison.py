@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ import pandas as pd
 from alliance_stats.engine.mixed.design import MixedDesign
 from alliance_stats.engine.mixed.fit import MixedSolution, fit_mixed
 from alliance_stats.errors import ConvergenceWarning, DataError, count
-from alliance_stats.models.distributions import chi2_p_value
+from alliance_stats.models.likelihood_ratio import mixture_p_value, reference_of, statistic_of
 from alliance_stats.models.mixed_result import MixedResult
 from alliance_stats.models.nesting import is_nested
 
@@ -167,9 +166,9 @@ def _test(smaller: _Candidate, larger: _Candidate) -> dict[str, object]:
     small, large = smaller.fit.arrays.design, larger.fit.arrays.design
     if not is_nested(small, large):
         return _no_test("not nested")
-    statistic = _statistic(smaller.solution.criterion, larger.solution.criterion)
-    mixture, reference = _reference(df, _n_bounded(large) - _n_bounded(small))
-    p_value = float(np.mean([_upper_tail(statistic, k) for k in mixture]))
+    statistic = statistic_of(smaller.solution.criterion, larger.solution.criterion)
+    mixture, reference = reference_of(df, _n_bounded(large) - _n_bounded(small))
+    p_value = mixture_p_value(statistic, mixture)
     return {"statistic": statistic, "df": float(df), "p_value": p_value, "reference": reference}
 
 
@@ -177,27 +176,7 @@ def _no_test(why: str) -> dict[str, object]:
     return {"statistic": np.nan, "df": np.nan, "p_value": np.nan, "reference": why}
 
 
-def _statistic(smaller: float, larger: float) -> float:
-    """Difference of the deviances; zero where it is rounding."""
-    difference = smaller - larger
-    return difference if difference > 1e-7 + 1e-10 * abs(smaller) else 0.0
-
-
 def _n_bounded(design: MixedDesign) -> int:
     """Parameters that have a bound at the value that takes them out of the model: variances, and ρ ≥ 0 of CAR(1)."""
     continuous = design.residual is not None and design.residual.correlation == "car1"
     return sum(factor.n_effects for factor in design.factors) + continuous
-
-
-def _reference(df: int, n_bounded: int) -> tuple[Sequence[int], str]:
-    """Degrees of freedom of the parts of the (even) mixture, and its name."""
-    if n_bounded == 1:
-        return (df - 1, df), f"½χ²({df - 1})+½χ²({df})"
-    return (df,), f"χ²({df})" + (", conservative" if n_bounded > 1 else "")
-
-
-def _upper_tail(statistic: float, df: int) -> float:
-    """P(χ² ≥ statistic); χ²(0) is a point mass at zero."""
-    if df == 0:
-        return float(statistic <= 0)
-    return chi2_p_value(statistic, df)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from alliance_stats.errors import DataError
+
 
 def t_p_value(statistic: ArrayLike, df: ArrayLike) -> NDArray[np.float64]:
     """Two-sided p value of a t statistic; normal where ``df`` is infinite."""
@@ -37,3 +39,9 @@ def f_p_value(statistic: float, df_num: int, df_den: float) -> float:
     if np.isinf(df_den):
         return chi2_p_value(df_num * statistic, df_num)
     return float(fdtrc(df_num, df_den, max(statistic, 0.0)))
+
+
+def check_level(level: float) -> None:
+    """Refuse a level that is no probability."""
+    if not isinstance(level, int | float | np.number) or not 0 < level < 1:
+        raise DataError(f"level lies between 0 and 1, such as 0.95, not at {level!r}.")

@@ -18,9 +18,7 @@ from alliance_stats.design.courses import (
     therapist_term,
     with_time,
 )
-from alliance_stats.engine.mixed.profile import ShareInterval, share_interval
 from alliance_stats.errors import DataError, DesignError, did_you_mean
-from alliance_stats.models.distributions import chi2_p_value
 from alliance_stats.models.mixed import Method, mixed
 from alliance_stats.models.question import QuestionResult
 from alliance_stats.names import INTERCEPT, OUTCOME, PATIENT, SESSION, THERAPIST
@@ -28,6 +26,7 @@ from alliance_stats.names import INTERCEPT, OUTCOME, PATIENT, SESSION, THERAPIST
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from alliance_stats.engine.mixed.profile import ProfileInterval
     from alliance_stats.report.sentences import Sentences
 
 
@@ -58,9 +57,13 @@ class TherapistEffectsResult(QuestionResult):
         )
 
     @cached_property
-    def _share(self) -> ShareInterval:
+    def _share(self) -> ProfileInterval:
+        from alliance_stats.engine.mixed.effect_targets import Share
+        from alliance_stats.engine.mixed.profile import profile_interval
+
         at = self.fit.arrays.group_names.index(self._therapist)
-        return share_interval(self.fit.solution, at, self._intercepts)
+        own = self._intercepts[at]
+        return profile_interval(Share(self.fit.solution, at, (own,), self._intercepts))
 
     @property
     def _therapist(self) -> str:
@@ -99,11 +102,8 @@ class TherapistEffectsResult(QuestionResult):
 
     @cached_property
     def _test(self) -> dict[str, float]:
-        without = self.fit.formula.text.replace(f" + (1 | {quoted(self._therapist)[0]})", "")
-        rows = self.frame.iloc[self.fit.arrays.sample.rows]
-        statistic = max(mixed(without, rows, self.fit.method).solution.criterion - self.fit.solution.criterion, 0.0)
-        p = 1.0 if statistic < 1e-7 else 0.5 * chi2_p_value(statistic, 1)
-        return {"statistic": statistic, "p_value": p}
+        row = self.fit.test_variance(self._therapist).iloc[0]
+        return {"statistic": float(row["statistic"]), "p_value": float(row["p_value"])}
 
     def effects(self) -> pd.DataFrame:
         """Each therapist's effect: ``level, estimate, std_error, ci_low, ci_high, n_patients, n_sessions``."""

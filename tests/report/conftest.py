@@ -64,6 +64,16 @@ def distances():
 
 
 @pytest.fixture
+def refits():
+    values = pd.DataFrame({"SD": np.linspace(0.1, 0.5, 30), "r": np.linspace(-0.4, 0.6, 30)})
+    values.loc[3, "r"] = np.nan
+    estimates = pd.DataFrame(
+        {"name": ["SD", "r"], "estimate": [0.3, 0.1], "ci_low": [0.12, -0.3], "ci_high": [0.48, 0.5]}
+    )
+    return values, estimates
+
+
+@pytest.fixture
 def sessions():
     # A comes to 1, 2 and 4; B to 1 and 2; C to 1. Session 3 of A has a row without a score.
     return pd.DataFrame(

@@ -16,6 +16,7 @@ from alliance_stats.report.figures.caterpillar import caterpillar
 from alliance_stats.report.figures.event_aligned import event_aligned
 from alliance_stats.report.figures.influence import influence
 from alliance_stats.report.figures.marks import thin
+from alliance_stats.report.figures.replicates import replicates
 from alliance_stats.report.figures.trajectories import trajectories, unbroken_runs
 from alliance_stats.report.figures.within_between import within_between
 
@@ -27,7 +28,7 @@ def _texts(drawn):
 
 
 @pytest.fixture
-def draw(patients, curve, means, change_curve, effects, sessions, between_and_within, distances):
+def draw(patients, curve, means, change_curve, effects, sessions, between_and_within, distances, refits):
     """Each figure as a function of the arguments that all of them take."""
     return {
         "trajectories": lambda **more: trajectories(patients, curve, score="Alliance", **more),
@@ -38,10 +39,11 @@ def draw(patients, curve, means, change_curve, effects, sessions, between_and_wi
         "caterpillar": lambda **more: caterpillar(effects, unit="Effect (points)", **more),
         "attendance": lambda **more: attendance(sessions, **more),
         "influence": lambda **more: influence(distances, threshold=0.3, **more),
+        "replicates": lambda **more: replicates(*refits, **more),
     }
 
 
-FIGURES = ["trajectories", "within_between", "event_aligned", "caterpillar", "attendance", "influence"]
+FIGURES = ["trajectories", "within_between", "event_aligned", "caterpillar", "attendance", "influence", "replicates"]
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -66,7 +68,7 @@ def test_simulated_data_are_stamped_on_picture_caption_and_alt_text(draw, name):
 @pytest.mark.parametrize("name", FIGURES)
 def test_given_axes_are_used_and_stamped(draw, name):
     axes = Figure().subplots(1, 2)
-    given = {"axes": axes} if name == "within_between" else {"ax": axes[0]}
+    given = {"axes": axes} if name in ("within_between", "replicates") else {"ax": axes[0]}
     drawn = draw[name](simulated=True, **given)
     assert (drawn[0] if isinstance(drawn, Panels) else drawn) is axes[0]
     assert "Simulated data" in _texts(axes[0])
@@ -128,6 +130,30 @@ def test_within_between_needs_both_lines(between_and_within):
 def test_within_between_needs_two_axes(between_and_within):
     with pytest.raises(DataError, match="axes holds 1 Axes"):
         within_between(*between_and_within, predictor="x", outcome="y", axes=[Figure().subplots()])
+
+
+def test_replicates_show_the_estimate_and_the_interval_in_each_panel(refits):
+    values, estimates = refits
+    panels = replicates(values, estimates)
+    for ax, (_, row) in zip(panels, estimates.iterrows(), strict=True):
+        assert ax.lines[0].get_xdata()[0] == row["estimate"]
+        interval = next(artist for artist in ax.collections if isinstance(artist, LineCollection))
+        assert_allclose(interval.get_segments()[0][:, 0], [row["ci_low"], row["ci_high"]])
+        assert ax.get_xlabel() == row["name"]
+    counts = [sum(patch.get_height() for patch in ax.patches) for ax in panels]
+    assert counts == [30, 29]  # one correlation is not defined
+
+
+def test_replicates_have_room_for_four_panels(refits):
+    values, estimates = refits
+    with pytest.raises(DataError, match="estimates has 6 rows, and a page has room for 4"):
+        replicates(values, pd.concat([estimates] * 3))
+
+
+def test_replicates_need_a_column_for_each_estimate(refits):
+    values, estimates = refits
+    with pytest.raises(ColumnError, match="No column 'SD'"):
+        replicates(values.drop(columns="SD"), estimates)
 
 
 def test_the_change_stands_between_the_last_old_and_the_first_new_session(means, change_curve):

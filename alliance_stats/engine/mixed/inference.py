@@ -69,11 +69,11 @@ def infer(evaluation: Evaluation) -> FixedInference:
     free = interior_parameters(evaluation)
     root, sigma2 = evaluation.fixed_root, evaluation.sigma2
     covariance = sigma2 * root @ root.T
-    slopes = [sigma2 * root @ inner @ root.T for inner in _score_products(evaluation, free)]
+    slopes = [sigma2 * root @ inner @ root.T for inner in score_products(evaluation, free)]
     return FixedInference(covariance, np.array([*slopes, covariance]), _parameter_covariance(evaluation, free))
 
 
-def _score_products(evaluation: Evaluation, free: np.ndarray) -> list[Floats]:
+def score_products(evaluation: Evaluation, free: np.ndarray) -> list[Floats]:
     """``E'V⁻¹V_rV⁻¹E`` over the orthonormal fixed effects, for each free parameter."""
     s = evaluation.statistics
     inner, outer = evaluation.scores
