@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from alliance_stats.models.distributions import t_p_value, t_quantile
 from alliance_stats.names import TABLE_COLUMNS
 
+#: Degrees of freedom from which there is an interval: one, less what rounding may take from it.
+_LEAST_DF = 0.999
+
 
 def estimates_table(
     terms: Sequence[str],
@@ -36,7 +39,7 @@ def estimates_table(
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = estimate / std_error
-    half = np.where(df < 1, np.nan, t_quantile(0.5 + level / 2, df) * std_error)
+    half = np.where(df < _LEAST_DF, np.nan, t_quantile(0.5 + level / 2, df) * std_error)
     columns = (
         list(terms),
         estimate,

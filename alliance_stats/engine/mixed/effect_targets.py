@@ -196,7 +196,8 @@ class EffectDeviation(_Single):
     def first_step(self) -> float:
         """Two standard errors with levels seen without error; more for a small estimate."""
         levels = self.solution.state.covariance.factors[self.factor].n_levels
-        unit = np.sqrt(self.solution.sigma2) * self.chart.sizes[0]
+        own = self.solution._evaluation.sigma2
+        unit = self.solution._coordinates.outcome_scale * np.sqrt(own) * self.chart.sizes[0]
         return max(2.0 * self.estimate / np.sqrt(2 * levels), 0.1 * unit)
 
     def _own(self, sizes: Floats) -> Floats:
@@ -246,13 +247,14 @@ class Share(_Single):
             for at, matrix in zip(self.intercepts, self.solution.random_covariances, strict=True)
         ]
         noise = self._noise(self.solution.state.residual).sum()
-        return float(variances[self.factor] / (sum(variances) + noise * self.solution.sigma2))
+        unit = self.solution._coordinates.outcome_scale**2 * self.solution._evaluation.sigma2
+        return float(variances[self.factor] / (sum(variances) + noise * unit))
 
     def _noise(self, residual: Floats) -> Floats:
-        """Mean residual variance relative to σ², stratum by stratum."""
+        """Mean residual variance relative to σ² (standardised weights), stratum by stratum."""
         model = self.solution.state.model
         ratios = np.zeros(len(self.noise)) if model is None else model.log_ratios(residual)
-        return np.array(self.noise) * np.exp(2 * ratios)
+        return self.solution._coordinates.weight_scale * np.array(self.noise) * np.exp(2 * ratios)
 
     @property
     def first_step(self) -> float:

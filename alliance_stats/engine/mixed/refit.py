@@ -200,9 +200,10 @@ class Refitter:
             if fitted is None:
                 continue
             evaluation, converged[k] = fitted
-            beta[k], sigma2[k] = coordinates.fixed_to_raw(evaluation.beta), scale2 * evaluation.sigma2
+            beta[k] = coordinates.fixed_to_raw(evaluation.beta)
+            sigma2[k] = coordinates.residual_variance_to_raw(evaluation.sigma2)
             for f, matrix in enumerate(evaluation.covariance.matrices):
-                covariances[f][k] = sigma2[k] * coordinates.random_covariance_to_raw(f, matrix)
+                covariances[f][k] = scale2 * evaluation.sigma2 * coordinates.random_covariance_to_raw(f, matrix)
             residual = residual_estimate(evaluation)
             rho[k], ratios[k] = (np.nan, 1.0) if residual is None else (residual.rho, residual.ratios)
             criterion[k], boundary[k] = evaluation.value + shift, bool(evaluation.state.on_boundary.any())

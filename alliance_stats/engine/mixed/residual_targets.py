@@ -167,7 +167,7 @@ class ResidualDeviation(Target):
 
     def lay_out(self, c: float, place: Place) -> Layout:
         """Covariances and their derivatives."""
-        log_variance = 2 * np.log(c / self.solution._coordinates.outcome_scale)
+        log_variance = np.log(c**2 / self.solution._coordinates.residual_variance_to_raw(1.0))
         matrices, of_rest = self._lay_rest(place.rest)
         if not self.stratum:
             return self._layout(place, matrices, of_rest, log_sigma2=float(log_variance))

@@ -62,13 +62,13 @@ class VarianceTest:
         evaluation, coordinates = self._held.evaluation, self.solution._coordinates
         log_sigma2 = self._held.layout.log_sigma2
         assert log_sigma2 is not None
-        sigma2 = coordinates.outcome_scale**2 * float(np.exp(log_sigma2))
+        sigma2 = float(np.exp(log_sigma2))
         return replace(
             self.solution,
             beta=coordinates.fixed_to_raw(evaluation.beta),
-            sigma2=sigma2,
+            sigma2=coordinates.residual_variance_to_raw(sigma2),
             random_covariances=tuple(
-                sigma2 * coordinates.random_covariance_to_raw(f, matrix)
+                coordinates.outcome_scale**2 * sigma2 * coordinates.random_covariance_to_raw(f, matrix)
                 for f, matrix in enumerate(evaluation.covariance.matrices)
             ),
             residual=residual_estimate(evaluation),
