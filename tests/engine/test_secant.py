@@ -36,6 +36,19 @@ def test_one_step_teaches_what_is_missing_in_one_direction():
     assert_allclose(secant.corrected(at([0.5, 0.2], RANK_ONE), FREE, near=True), RANK_ONE, rtol=1e-12)
 
 
+def test_the_surprise_is_what_a_step_with_that_curvature_leaves():
+    secant = Secant()
+    first, second = np.array([1.0, 1.0]), np.array([0.5, 0.2])
+    secant.corrected(at(first, RANK_ONE), FREE, near=True)
+    secant.corrected(at(second, RANK_ONE), FREE, near=True)
+    # the decrement g'A⁻¹g of the gradient that was not foreseen, beside that of the step
+    unforeseen, step = (RANK_ONE - INFORMATION) @ (second - first), second - first
+    expected = unforeseen @ np.linalg.solve(INFORMATION, unforeseen) / (step @ INFORMATION @ step)
+    assert_allclose(secant.surprise, expected, rtol=1e-12)
+    secant.corrected(at([0.1, -0.2], RANK_ONE), FREE, near=True)
+    assert secant.surprise < 1e-25  # all is known now
+
+
 def test_two_steps_teach_a_hessian_of_two_parameters():
     secant = Secant()
     for values in ([1, 1], [0.5, 0.2], [0.1, -0.2]):

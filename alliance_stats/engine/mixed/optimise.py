@@ -144,8 +144,9 @@ def _run(evaluate: _Counter, start: State, careful: bool = False) -> tuple[Evalu
             hessian = _upright(hessian, free)
             newton = _step(hessian, current.gradient, free, 0.0)
             decrement = abs(float(current.gradient @ newton))
-        # what the next step will leave, were it as good as the last; a last one from afar says nothing about that
-        contraction = min(1.0, decrement / last) if last < _LOCAL else 1.0
+        # what the next step will leave, were it as good as the last and the curvature no better than there; a last one
+        # from afar says nothing about that
+        contraction = min(1.0, max(decrement / last, secant.surprise)) if last < _LOCAL else 1.0
         if decrement * contraction < TOLERANCE:
             moved = _escape(evaluate, current)
             if moved is None:

@@ -33,9 +33,17 @@ class _End:
 
 
 class Secant:
-    """The correction of average information along the steps of one run."""
+    """The correction of average information along the steps of one run.
+
+    Attributes
+    ----------
+    surprise : float
+        How wrong the curvature was that the last step was made with, as the share of a decrement that such a step
+        leaves behind; 0 where that is not known.
+    """
 
     def __init__(self) -> None:
+        self.surprise = 0.0
         self._before: _End | None = None
         self._missing: Floats = np.zeros((0, 0))
 
@@ -53,6 +61,7 @@ class Secant:
         """
         information = current.average_information
         before = self._before
+        self.surprise = 0.0
         self._before = _End(current.state.values, current.gradient, information, current.covariance.order)
         if before is None or not near or not free.any() or before.order != current.covariance.order:
             self._missing = np.zeros_like(information)
@@ -62,7 +71,9 @@ class Secant:
         missed -= self._missing @ step
         along = float(missed @ step)
         _, solved, info = lapack.dposv(information[np.ix_(free, free)], missed[free])
-        if info == 0 and float(missed[free] @ solved) < _LARGEST * abs(along):
+        size, squared = float(missed[free] @ solved), float(step @ information @ step)
+        self.surprise = size / squared if info == 0 and squared > 0 else 0.0
+        if info == 0 and size < _LARGEST * abs(along):
             self._missing = self._missing + missed[:, None] * missed / along
         corrected = information + self._missing
         positive = lapack.dpotrf(corrected[np.ix_(free, free)])[1] == 0
