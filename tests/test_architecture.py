@@ -38,6 +38,8 @@ LAZY = {"scipy", "matplotlib", "statsmodels", "pingouin", "formulaic", "jinja2",
     "pyarrow",
     "dask",
     "joblib",
+    "pooch",
+    "rdata",
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -7,6 +7,7 @@ import sys
 
 LIBRARIES = """
 numpy pandas scipy matplotlib statsmodels pingouin formulaic jinja2 seaborn sklearn threadpoolctl tqdm joblib dask
+pooch rdata
 """
 HEAVY = set(LIBRARIES.split())
 #: Loaded by reading, centring or parsing: the frame library, and nothing beyond it.

@@ -29,7 +29,8 @@ def source():
 
 def test_list_says_which_data_are_simulated():
     listed = als.datasets()
-    assert list(listed.columns) == ["name", "title", "simulated", "n_rows", "licence", "citation"]
+    contract = ["name", "title", "simulated", "n_rows", "licence", "citation"]
+    assert list(listed.columns) == [*contract, "n_columns", "kind", "place", "origin"]
     assert listed.set_index("name").loc[NAME, "simulated"]
 
 
