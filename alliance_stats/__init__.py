@@ -25,6 +25,7 @@ _HOMES = {
     "lag": "alliance_stats.design.lags",
     "therapist_episodes": "alliance_stats.design.episodes",
     "membership": "alliance_stats.design.membership",
+    "meta": "alliance_stats.meta",
     "mixed": "alliance_stats.models.mixed",
     "anova": "alliance_stats.models.comparison",
     "growth": "alliance_stats.models.growth",

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "design": GROUND | {"data", "questionnaires", "engine"},  # the arrays that it makes are the engine's own
     "events": GROUND | {"data", "questionnaires", "design", "engine"},
     "models": GROUND | {"data", "questionnaires", "design", "events", "engine", "report"},
-    "meta": GROUND | {"engine", "report"},
+    "meta": GROUND | {"engine", "report", "design", "data"},  # formulas are generic; sheets are read as sessions are
     "simulate": GROUND | {"data", "questionnaires", "design", "events", "engine", "report", "models", "meta"},
 }
 EVERYTHING_BELOW = {*MAY_IMPORT}

@@ -1,0 +1,1 @@
+"""Pooling of effect sizes: arrays in, arrays out."""

@@ -1,0 +1,9 @@
+"""Meta-analysis: effect sizes, pooling, moderators, dependent effects, influence."""
+
+from alliance_stats.meta import convert
+from alliance_stats.meta.effect_sizes import effect_sizes
+
+__all__ = [
+    "convert",
+    "effect_sizes",
+]

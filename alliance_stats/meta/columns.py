@@ -1,0 +1,121 @@
+"""Columns of a frame of effects as checked arrays, with places named in every error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from alliance_stats.errors import ColumnError, DataError, count, did_you_mean
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+#: Columns of a frame of effects.
+EFFECT, VARIANCE, STUDY = "yi", "vi", "study"
+
+
+def require(frame: pd.DataFrame, *names: str) -> None:
+    """Check that a frame of effects has its columns, each once.
+
+    Raises
+    ------
+    ColumnError
+        Naming every missing column and the nearest that there is.
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise DataError(f"Effects come as a DataFrame, not as {type(frame).__name__}. Make one with pandas.DataFrame.")
+    there = [str(column) for column in frame.columns]
+    missing = [name for name in names if name not in there]
+    if missing:
+        hints = " ".join(f"No column {name!r}. {did_you_mean(name, there)}" for name in missing)
+        raise ColumnError(f"The effects lack {count(len(missing), 'column')}. {hints}")
+    for name in names:
+        if there.count(name) > 1:
+            raise DataError(f"{there.count(name)} columns have the name {name!r}. Rename them.")
+
+
+def numbers(frame: pd.DataFrame, name: str) -> Floats:
+    """Return one column as floats, missing as NaN.
+
+    Raises
+    ------
+    DataError
+        If it holds something that is no number.
+    """
+    require(frame, name)
+    column = frame[name]
+    try:
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        bad = pd.to_numeric(column, errors="coerce").isna() & column.notna()
+        if not bad.any():
+            return pd.to_numeric(column).to_numpy(np.float64)
+        raise DataError(
+            f"{int(bad.sum())} of {len(frame)} values of {name!r} are no numbers "
+            f"({places(frame, bad.to_numpy(), column)}). Correct them, or set them to missing."
+        ) from None
+    return values
+
+
+def places(frame: pd.DataFrame, bad: Bools, values: pd.Series | Floats | None = None) -> str:
+    """Name the first rows of a fault by the frame's index: ``"first at row 3: 1.2"``."""
+    at = int(np.argmax(bad))
+    shown = "" if values is None else f": {_shown(values, at)}"
+    study = f", study {frame[STUDY].iloc[at]!r}" if STUDY in frame.columns else ""
+    return f"first at row {frame.index[at]}{study}{shown}"
+
+
+def _shown(values: pd.Series | Floats, at: int) -> str:
+    value = values.iloc[at] if isinstance(values, pd.Series) else values[at]
+    return f"{value:g}" if isinstance(value, float | np.floating) else repr(value)
+
+
+def refuse(frame: pd.DataFrame, bad: Bools, what: str, way_out: str, values: pd.Series | Floats | None = None) -> None:
+    """Raise for rows at fault, with their count, the first place and the way out.
+
+    Raises
+    ------
+    DataError
+        If any row is at fault.
+    """
+    if bad.any():
+        raise DataError(f"{int(bad.sum())} of {len(frame)} {what} ({places(frame, bad, values)}). {way_out}")
+
+
+def take_effects(frame: pd.DataFrame, others: Sequence[str] = ()) -> tuple[pd.DataFrame, int]:
+    """Keep the rows whose effect, variance and other named columns are present.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        ``yi``, ``vi`` and what else is named.
+    others : sequence of str
+        Further columns that must be present.
+
+    Returns
+    -------
+    effects : DataFrame
+        Complete rows, with ``yi`` and ``vi`` as floats.
+    n_dropped : int
+
+    Raises
+    ------
+    DataError
+        If a variance is zero, negative or infinite, an effect infinite, or no row is left.
+    """
+    require(frame, EFFECT, VARIANCE, *others)
+    effects = frame.assign(**{name: numbers(frame, name) for name in (EFFECT, VARIANCE)})
+    present = effects[[EFFECT, VARIANCE, *others]].notna().all(axis=1).to_numpy()
+    kept = effects.loc[present]
+    if kept.empty:
+        raise DataError(f"0 of {count(len(frame), 'row')} have an effect, a variance and all named columns.")
+    y, v = kept[EFFECT].to_numpy(), kept[VARIANCE].to_numpy()
+    way_out = "Correct the coding, or leave these effects out."
+    refuse(kept, np.isinf(y), "effects are infinite", way_out, y)
+    refuse(kept, v == 0, "variances are zero", f"A variance of 0 would have all the weight. {way_out}")
+    refuse(kept, v < 0, "variances are negative", way_out, v)
+    refuse(kept, np.isinf(v), "variances are infinite", way_out, v)
+    return kept, len(frame) - len(kept)
