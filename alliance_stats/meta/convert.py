@@ -6,14 +6,14 @@ Correlations from test statistics carry no sign of their own where the statistic
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from alliance_stats.errors import DataError
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 
 class Converted(NamedTuple):

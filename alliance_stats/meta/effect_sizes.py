@@ -100,7 +100,7 @@ def effect_sizes(
     sign : str or float
         1 or −1 for ``f``, ``p`` and ``chi2``, which have none.
     m1, m2, sd1, sd2, n1, n2 : str or float
-        Means, standard deviations and cases of two groups (or of two times, with ``r`` and ``n``). SMD takes ``d``, too.
+        Means, standard deviations and cases of two groups (or times, with ``r`` and ``n``). SMD also takes ``d``.
     ai, bi, ci, di : str or float
         Cells of a 2 × 2 table, rows ``ai bi`` and ``ci di``.
     beta : str
@@ -144,7 +144,9 @@ def effect_sizes(
         given, added = _fill_correlations(frame, given)
     estimate, variance = _compute(frame, measure, given)
     signs = _directions(frame, higher, outcome)
-    return frame.assign(**added, **{EFFECT: signs * estimate, VARIANCE: variance})
+    result = frame.assign(**added, **{EFFECT: signs * estimate, VARIANCE: variance})
+    result.attrs["measure"] = measure
+    return result
 
 
 def _values(frame: pd.DataFrame, column: Column) -> Floats:

@@ -45,3 +45,13 @@ def data(dataset: str) -> pd.DataFrame:
     if "yi" not in frame:
         frame["yi"], frame["vi"] = np.arctanh(frame[r]), 1 / (frame[n] - 3)
     return frame
+
+
+def number(value) -> float:
+    """A scalar of a record: R's missing and infinite values are texts there."""
+    return float({"NA": "nan", "NaN": "nan", "Inf": "inf", "-Inf": "-inf"}.get(value, value))
+
+
+def numbers(value) -> np.ndarray:
+    """A vector or matrix of a record; scalars are vectors of length one."""
+    return np.array([number(one) for one in np.atleast_1d(np.array(value, object)).ravel()])

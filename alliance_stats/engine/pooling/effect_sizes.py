@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, hyp2f1
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 Effects = tuple[Floats, Floats]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from alliance_stats.engine.pooling.sums import Bools, Effects, Solved, solve
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 _STEPS = 200
 #: Values of τ², relative to the spread of the effects, among which the highest peak is looked for.

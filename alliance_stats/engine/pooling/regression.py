@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from alliance_stats.engine.pooling.likelihood import drop_points, log_likelihood
 from alliance_stats.engine.pooling.sums import Effects, prepare, solve
 from alliance_stats.engine.pooling.univariate import estimate_tau2, solve_q, tau2_error
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 #: Estimators of τ²; FE is another name of EE.
 METHODS = ("EE", "DL", "HE", "HS", "HSk", "SJ", "ML", "REML", "EB", "PM", "PMM")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from scipy.special import chdtri
 from alliance_stats.engine.pooling.likelihood import maximise
 from alliance_stats.engine.pooling.sums import Bools, Effects, Solved, invert, solve, weighted_sums
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 _STEPS = 200
 

@@ -1,0 +1,128 @@
+"""Sentences and printed tables of meta-analyses."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from alliance_stats.errors import count
+from alliance_stats.names import INTERCEPT
+from alliance_stats.report.numbers import bounded, decimals_for, interval, number, p_value
+from alliance_stats.report.sentences import Sentences, full, higher_or_lower, join
+
+if TYPE_CHECKING:
+    from alliance_stats.meta.result import MetaResult
+    from alliance_stats.report.tables import ResultTable
+
+ESTIMATORS = {
+    "EE": "an equal-effects model",
+    "DL": "DerSimonian and Laird's estimator",
+    "HE": "Hedges' estimator",
+    "HS": "Hunter and Schmidt's estimator",
+    "HSk": "Hunter and Schmidt's estimator with the factor for few studies",
+    "SJ": "Sidik and Jonkman's estimator",
+    "ML": "maximum likelihood",
+    "REML": "restricted maximum likelihood",
+    "EB": "the empirical Bayes estimator",
+    "PM": "Paule and Mandel's estimator",
+    "PMM": "Paule and Mandel's estimator, median-unbiased",
+}
+TESTS = {
+    "z": "tests and intervals from the normal distribution",
+    "t": "tests and intervals from the t distribution",
+    "knha": "Knapp and Hartung's standard errors and t tests",
+    "adhoc": "Knapp and Hartung's standard errors (never below the plain ones) and t tests",
+}
+
+
+def studies(glance: pd.Series) -> str:
+    """Write the counts: ``16 effects of 12 studies``, or ``16 studies``."""
+    k, n = int(glance["k"]), int(glance["n_studies"])
+    return count(n, "study", "studies") if k == n else f"{count(k, 'effect')} of {count(n, 'study', 'studies')}"
+
+
+def mean_sentence(row: pd.Series, glance: pd.Series, symbol: str, back: pd.Series | None) -> Sentences:
+    """Say what the pooled effect is, with its test, and on the readers' scale where there is another."""
+    lead = f"Across {studies(glance)}, the mean effect was {higher_or_lower(row['estimate'], 'positive', 'negative')}, "
+    text = join(lead, full(row, symbol), separator="")
+    if back is not None:
+        r = Sentences(
+            f" (*r* = {bounded(back['estimate'])}, 95% CI {bounded_interval(back['ci_low'], back['ci_high'])})"
+        )
+        text = text + r
+    return text + "."
+
+
+def bounded_interval(low: float, high: float) -> str:
+    """Write an interval of correlations, without leading zeros."""
+    return f"[{bounded(low, keep_small=False)}, {bounded(high, keep_small=False)}]"
+
+
+def spread_sentence(glance: pd.Series) -> Sentences:
+    """Say how much the studies differ: τ, I², Q and the prediction interval."""
+    q = f"*Q*({int(glance['q_df'])}) = {number(glance['q'])}, *p* {p_value(glance['q_p'])}"
+    sd, i2 = number(glance["tau2"] ** 0.5), number(glance["i2"], 1)
+    words = f"Effects varied between studies with *SD* = {sd} (*I*² = {i2}%, {q})"
+    if pd.notna(glance["pi_low"]):
+        words += f"; 95% of true effects are expected within {interval(glance['pi_low'], glance['pi_high'])}"
+    return Sentences(words + ".")
+
+
+def _texts(row: Mapping[Hashable, object]) -> dict[str, object]:
+    return {str(key): value for key, value in row.items()}
+
+
+def _shown(term: str) -> str:
+    return "Intercept" if term == INTERCEPT else term
+
+
+def printed_table(result: MetaResult, title: str, number_: int | None) -> ResultTable:
+    """Lay out coefficients, variances and fit as one table in APA form."""
+    from alliance_stats.report.tables import BLOCK, ROW_KIND, ResultTable
+
+    table, glance = result.table(), result.glance().iloc[0]
+    rows: list[dict[str, object]] = []
+    for row in table.to_dict("records"):
+        name = "Mean effect" if row["term"] == INTERCEPT and len(table) == 1 else row["term"]
+        rows.append({**_texts(row), "term": _shown(name), BLOCK: "Effects", ROW_KIND: "coefficient"})
+    for row in result.variance().to_dict("records"):
+        own = {"term": f"SD between levels of {row['level']}", "estimate": row["sd"]}
+        if pd.notna(row["ci_low"]):
+            own |= {"ci_low": max(row["ci_low"], 0.0) ** 0.5, "ci_high": row["ci_high"] ** 0.5}
+        rows.append({**own, BLOCK: "Heterogeneity", ROW_KIND: "sd"})
+        rows.append(
+            {"term": f"I² of {row['level']} (%)", "estimate": row["i2"], BLOCK: "Heterogeneity", ROW_KIND: "share"}
+        )
+    if pd.notna(glance["pi_low"]):
+        predicted = {"term": "95% prediction interval", "ci_low": glance["pi_low"], "ci_high": glance["pi_high"]}
+        rows.append({**predicted, BLOCK: "Heterogeneity", ROW_KIND: "sd"})
+    rows.append({"term": "Effects", "estimate": glance["k"], BLOCK: "Counts", ROW_KIND: "count"})
+    rows.append({"term": "Studies", "estimate": glance["n_studies"], BLOCK: "Counts", ROW_KIND: "count"})
+    columns = [BLOCK, "term", ROW_KIND, "estimate", "std_error", "ci_low", "ci_high", "statistic", "df", "p_value"]
+    frame = pd.DataFrame(rows).reindex(columns=columns)
+    places = decimals_for(*table["std_error"])
+    formats = {
+        "estimate": {
+            "coefficient": f"number:{places}",
+            "sd": f"number:{places}",
+            "share": "number:1",
+            "count": "whole",
+        },
+        "std_error": {"coefficient": f"number:{places}"},
+        "ci_low": {"coefficient": f"interval:{places}", "sd": f"interval:{places}"},
+        "statistic": {"coefficient": "number:2"},
+        "df": {"coefficient": "df"},
+        "p_value": {"coefficient": "p"},
+    }
+    finite = pd.to_numeric(table["df"]).lt(float("inf")).any()
+    return ResultTable(
+        frame,
+        title,
+        ("SD = standard deviation; CI = confidence interval.", *result.notes()),
+        formats=formats,
+        headings={"term": "", "statistic": Sentences("*t*" if finite else "*z*")},
+        number=number_,
+        stub="term",
+    )
