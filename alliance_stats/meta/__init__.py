@@ -2,12 +2,24 @@
 
 from alliance_stats.meta import convert
 from alliance_stats.meta.effect_sizes import effect_sizes
+from alliance_stats.meta.influence import baujat, cumulative, gosh, influence, leave_one_out
+from alliance_stats.meta.multilevel import multilevel
 from alliance_stats.meta.pool import pool
 from alliance_stats.meta.regress import regress
+from alliance_stats.meta.robust import robust
+from alliance_stats.meta.sampling import sampling_covariance
 
 __all__ = [
+    "baujat",
     "convert",
+    "cumulative",
     "effect_sizes",
+    "gosh",
+    "influence",
+    "leave_one_out",
+    "multilevel",
     "pool",
     "regress",
+    "robust",
+    "sampling_covariance",
 ]

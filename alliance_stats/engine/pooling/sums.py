@@ -181,12 +181,13 @@ def invert(matrices: Floats) -> Floats:
     if matrices.shape[-1] == 1:
         with np.errstate(divide="ignore"):
             return np.where(matrices > 0, 1 / matrices, np.nan)
-    values = np.linalg.eigvalsh(matrices)
-    with np.errstate(invalid="ignore"):
-        bad = ~(values[:, 0] > _SINGULAR * values[:, -1])
+    identity = np.eye(matrices.shape[-1])
+    bad = np.asarray(~np.isfinite(matrices).all(axis=(1, 2)))
+    values = np.linalg.eigvalsh(np.where(bad[:, None, None], identity, matrices))
+    bad |= ~(values[:, 0] > _SINGULAR * values[:, -1])
     if not bad.any():
         return np.linalg.inv(matrices)
-    safe = np.where(bad[:, None, None], np.eye(matrices.shape[-1]), matrices)
+    safe = np.where(bad[:, None, None], identity, matrices)
     return np.asarray(np.where(bad[:, None, None], np.nan, np.linalg.inv(safe)))
 
 

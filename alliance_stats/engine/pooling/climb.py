@@ -1,0 +1,143 @@
+"""Climb the likelihood of variances that cannot be negative."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alliance_stats.engine.pooling.multilevel import Evaluation, Peak, Problem
+
+Floats = NDArray[np.floating[Any]]
+Bools = NDArray[np.bool_]
+
+_STEPS = 100
+#: Shares of the effects' variance from which the climb may start.
+_STARTS = (0.02, 0.3, 1.0)
+#: Above this many effects the likelihood is close to a parabola, and one start is enough.
+_LARGE = 20_000
+#: Relative step of the differences that give the observed information.
+_DIFFERENCE = 1e-5
+
+
+def find_peak(of: Problem, start: Floats | None = None, held: dict[int, float] | None = None) -> Peak:
+    """Find the variances of highest likelihood.
+
+    Parameters
+    ----------
+    of : Problem
+    start : ndarray, optional
+        Where to begin; by default the best of a grid.
+    held : mapping of int to float, optional
+        Variances that keep a value (for profiles).
+
+    Notes
+    -----
+    Newton's method on the observed information, from differences of the exact slope, where it is positive definite, and
+    on the average information elsewhere. A variance at 0 stays there while the slope points below 0 (the conditions of
+    Karush, Kuhn and Tucker), and leaves when it does not.
+    """
+    held = held or {}
+    free = np.array([at not in held for at in range(of.n_parameters)], bool)
+    if of.n_parameters == 0 or not free.any():
+        theta = np.array([held[at] for at in range(of.n_parameters)])
+        return Peak(Evaluation(of, theta), True, 1, np.zeros((of.n_parameters, of.n_parameters)))
+    # where effects are all alike, sampling errors say what counts as small
+    errors = of.k / float(of.covariance.at(np.zeros(of.n_parameters)).diagonal().sum())
+    scale = max(float(np.mean(of.y**2)), 1e-6 * errors)
+    at, used = (Evaluation(of, _with(start, held)), 1) if start is not None else _best_start(of, scale, held)
+    best = _climb(of, at, free, scale, used)
+    if start is None and (best.theta[free] <= 0).any() and of.k <= _LARGE:
+        # a variance that came to rest at 0 may have missed a peak inside
+        again = _climb(of, Evaluation(of, _with(np.full(of.n_parameters, 0.3 * scale), held)), free, scale, used)
+        best = again if again.at.value > best.at.value + 1e-9 else best
+    return best
+
+
+def _with(theta: Floats, held: dict[int, float]) -> Floats:
+    theta = np.array(theta, dtype=np.float64)
+    for at, value in held.items():
+        theta[at] = value
+    return theta
+
+
+def _best_start(of: Problem, scale: float, held: dict[int, float]) -> tuple[Evaluation, int]:
+    shares = _STARTS if of.k <= _LARGE and of.n_parameters <= 4 else _STARTS[1:2]
+    starts = [_with(scale * np.array(one), held) for one in product(shares, repeat=of.n_parameters)]
+    tried = [Evaluation(of, theta) for theta in starts]
+    return max(tried, key=lambda one: one.value), len(tried)
+
+
+def _climb(of: Problem, at: Evaluation, free: Bools, scale: float, used: int) -> Peak:
+    information = at.information
+    for _ in range(_STEPS):
+        inside = free & ((at.theta > 0) | (at.slope > 0))
+        if not inside.any():
+            return Peak(at, True, used, information)
+        information = _observed(of, at, free, scale)
+        used += int(free.sum())
+        step = _step(at, inside, information)
+        if np.all(np.abs(step) <= 1e-13 * (at.theta + 1e-3 * scale)):
+            return Peak(at, True, used, information)
+        new, tries = _search(of, at, step)
+        used += tries
+        if new is None:  # no step raises the likelihood: rounding is all that is left, or something is wrong
+            rest = float(at.slope[inside] @ step[inside])
+            return Peak(at, abs(rest) <= 1e-10, used, information)
+        at = new
+    return Peak(at, False, used, information)
+
+
+def _observed(of: Problem, at: Evaluation, free: Bools, scale: float) -> Floats:
+    """Observed information, from one-sided differences of the slope; the average one where it is not positive."""
+    observed = np.zeros((of.n_parameters, of.n_parameters))
+    for parameter in np.flatnonzero(free):
+        size = _DIFFERENCE * max(at.theta[parameter], 1e-2 * scale)
+        moved = at.theta.copy()
+        moved[parameter] += size
+        observed[:, parameter] = (at.slope - Evaluation(of, moved).slope) / size
+    observed = 0.5 * (observed + observed.T)
+    own = np.ix_(np.flatnonzero(free), np.flatnonzero(free))
+    if np.linalg.eigvalsh(observed[own])[0] <= 0:
+        return at.information
+    return observed
+
+
+def _step(at: Evaluation, inside: Bools, information: Floats) -> Floats:
+    """Newton's step over the variances that may move; no variance falls below 0."""
+    step = np.zeros(at.theta.size)
+    active = inside.copy()
+    for _ in range(at.theta.size):
+        places = np.flatnonzero(active)
+        own = information[np.ix_(places, places)]
+        own = own + 1e-12 * np.trace(own) * np.eye(places.size)
+        step[:] = 0.0
+        step[places] = np.linalg.solve(own, at.slope[places])
+        hits = active & (at.theta + step < 0) & (at.theta == 0)
+        if not hits.any():
+            break
+        active &= ~hits  # at the bound already, and pushed below it by the others
+        if not active.any():
+            step[:] = 0.0
+            break
+    return step
+
+
+def _search(of: Problem, at: Evaluation, step: Floats) -> tuple[Evaluation | None, int]:
+    size = 1.0
+    noise = 1e-14 * max(abs(at.value), of.k)
+    for tries in range(1, 40):
+        theta = np.maximum(at.theta + size * step, 0.0)
+        if np.array_equal(theta, at.theta):
+            return None, tries
+        new = Evaluation(of, theta)
+        if new.value >= at.value - noise and np.isfinite(new.value):
+            # within rounding of the peak the slope decides
+            inside = (theta > 0) | (at.theta > 0)
+            smaller = np.abs(new.slope[inside]).max() < np.abs(at.slope[inside]).max()
+            if new.value > at.value + noise or smaller:
+                return new, tries
+        size /= 2
+    return None, 40

@@ -1,0 +1,97 @@
+"""Fits of many subsets of the same effects: one left out, the first so many, any subset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alliance_stats.engine.pooling.sums import Bools, Effects, solve
+from alliance_stats.engine.pooling.univariate import estimate_tau2
+
+Floats = NDArray[np.floating[Any]]
+
+#: Weights held at once: subsets are fitted in pieces of this size.
+_PIECE = 1_000_000
+
+
+@dataclass(frozen=True)
+class ManyFits:
+    """Estimates of n subsets; NaN where a subset cannot tell its coefficients apart.
+
+    Parameters
+    ----------
+    k : ndarray of int, shape (n,)
+        Effects in each subset.
+    beta : ndarray of shape (n, p)
+    covariance : ndarray of shape (n, p, p)
+        With Knapp and Hartung's factor in it, where the test has one.
+    scale, tau2, q, i2, h2 : ndarray of shape (n,)
+        As in :class:`alliance_stats.engine.pooling.regression.Regression`.
+    converged : ndarray of bool, shape (n,)
+    """
+
+    k: Floats
+    beta: Floats
+    covariance: Floats
+    scale: Floats
+    tau2: Floats
+    q: Floats
+    i2: Floats
+    h2: Floats
+    converged: Bools
+
+
+def pieces(n: int, k: int) -> Iterator[slice]:
+    """Parts of n subsets of k effects that fit into memory together."""
+    size = max(1, _PIECE // max(k, 1))
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
+
+
+def fit_many(effects: Effects, keep: Bools, method: str, test: str, start: float | None = None) -> ManyFits:
+    """Fit subsets of the effects.
+
+    Parameters
+    ----------
+    effects : Effects
+    keep : ndarray of bool, shape (n, k)
+        Which effects belong to each subset.
+    method, test : str
+        As for :func:`alliance_stats.engine.pooling.regression.fit_regression`.
+    start : float, optional
+        Where likelihoods are climbed from: τ² of all effects is close where one is left out.
+    """
+    parts = [_fit_piece(effects, keep[at], method, test, start) for at in pieces(len(keep), effects.k)]
+    fields = [np.concatenate([getattr(part, name) for part in parts]) for name in ManyFits.__dataclass_fields__]
+    return ManyFits(*fields)
+
+
+def _fit_piece(effects: Effects, keep: Bools, method: str, test: str, start: float | None) -> ManyFits:
+    k = keep.sum(axis=1)
+    spare = k - effects.p
+    estimate = estimate_tau2(effects, method, keep, start)
+    at, fixed = solve(effects, estimate.value, keep), solve(effects, np.zeros(len(keep)), keep)
+    alone = spare <= 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.ones(len(keep)) if test in ("z", "t") else np.where(alone, 1.0, at.q / spare)
+        typical = spare / fixed.trace_p
+        if method == "EE":
+            i2, h2 = 100 * np.maximum(0.0, 1 - spare / fixed.q), fixed.q / spare
+        else:
+            i2, h2 = 100 * estimate.value / (typical + estimate.value), estimate.value / typical + 1
+    scale = np.maximum(scale, 1.0) if test == "adhoc" else scale
+    return ManyFits(
+        k.astype(np.float64),
+        effects.coefficients(at.beta),
+        effects.covariance(at.inverse) * scale[:, None, None],
+        scale,
+        np.where(np.isnan(at.beta[:, 0]), np.nan, estimate.value),
+        np.where(alone, 0.0, fixed.q),
+        np.where(alone, 0.0, i2),
+        np.where(alone, 1.0, h2),
+        estimate.converged,
+    )

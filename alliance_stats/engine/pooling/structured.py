@@ -1,0 +1,225 @@
+"""Covariances of effects as a diagonal plus terms of rank one per group, nested in each other.
+
+With sampling errors that correlate by ρ within studies, ``V = (1 − ρ) diag(v) + ρ s s'`` in each study (s the standard
+errors); a variance between studies adds ``σ² 1 1'`` per study, one between samples of studies adds ``σ² 1 1'`` per
+sample, one between effects adds to the diagonal. Such a matrix is inverted by taking in one term after the other, inner
+groups first; every step costs k operations, and no matrix is formed.
+
+Arrays over effects have shape (c, k), with effects along the last axis, ordered so that groups are contiguous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.integer[Any]]
+
+#: A weight that is known and no parameter.
+FIXED = -1
+
+
+@dataclass(frozen=True)
+class Term:
+    """For each group g, ``weight_g a_g a_g'``.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (k,)
+        Group of each effect, from 0.
+    vector : ndarray of shape (k,)
+        a: ones for a variance, standard errors for correlated sampling errors.
+    parameter : ndarray of int, shape (n_groups,)
+        Which variance parameter is the weight of each group; ``FIXED`` for ``weight``.
+    weight : float
+        The weight of groups without parameter.
+    """
+
+    codes: Ints
+    vector: Floats
+    parameter: Ints
+    weight: float = 0.0
+
+    @property
+    def n_groups(self) -> int:
+        """Groups."""
+        return self.parameter.size
+
+    @cached_property
+    def starts(self) -> Ints | None:
+        """Where groups begin, if each is contiguous and they are in order; else None."""
+        steps = np.diff(self.codes)
+        if self.codes[0] != 0 or ((steps != 0) & (steps != 1)).any():
+            return None
+        return np.flatnonzero(np.r_[True, steps != 0])
+
+    def sums(self, values: Floats) -> Floats:
+        """Sum values (c, k), times the vector, over groups: (c, n_groups)."""
+        weighted = values * self.vector
+        if self.starts is not None:
+            return np.asarray(np.add.reduceat(weighted, self.starts, axis=1))
+        return np.stack([np.bincount(self.codes, row, self.n_groups) for row in weighted])
+
+    def spread(self, values: Floats) -> Floats:
+        """Give each effect its group's value, times the vector: (c, n_groups) → (c, k)."""
+        return np.asarray(values[:, self.codes] * self.vector)
+
+    def weights(self, theta: Floats) -> Floats:
+        """Weight of each group at the variance parameters."""
+        return np.where(self.parameter == FIXED, self.weight, theta[self.parameter])
+
+    def by_parameter(self, values: Floats, n_parameters: int) -> Floats:
+        """Sum values of groups (n_groups,) by their parameter."""
+        own = self.parameter != FIXED
+        return np.bincount(self.parameter[own], values[own], n_parameters).astype(np.float64)
+
+
+class Factored(Protocol):
+    """A covariance at given variances, ready to be solved with."""
+
+    @property
+    def log_det(self) -> float:
+        """Logarithm of the determinant."""
+        ...
+
+    def solve(self, values: Floats) -> Floats:
+        """``M⁻¹`` times the rows of (c, k)."""
+        ...
+
+    def quadratics(self, term: Term) -> Floats:
+        """``a_g' M⁻¹ a_g`` for each group of a term."""
+        ...
+
+    def diagonal(self) -> Floats:
+        """Diagonal of ``M⁻¹``."""
+        ...
+
+
+class Covariance(Protocol):
+    """A covariance of effects as a function of its variance parameters."""
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """Terms with variance parameters (a variance between effects among them)."""
+        ...
+
+    def at(self, theta: Floats) -> Factored:
+        """Factorise at given variances."""
+        ...
+
+    def blocks(self, places: Ints, theta: Floats) -> Floats:
+        """The matrix itself for sets of effects: places (n, m) → (n, m, m)."""
+        ...
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """Diagonal plus nested terms.
+
+    Parameters
+    ----------
+    diagonal : ndarray of shape (k,)
+        Known part of the diagonal.
+    nested : sequence of Term
+        Inner groups first; every group of a term lies inside one group of each later term.
+    single : Term, optional
+        A variance of groups that hold one effect each: it joins the diagonal.
+    """
+
+    diagonal: Floats
+    nested: tuple[Term, ...]
+    single: Term | None = None
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """Terms with variance parameters."""
+        own = tuple(term for term in self.nested if (term.parameter != FIXED).any())
+        return own if self.single is None else (*own, self.single)
+
+    def at(self, theta: Floats) -> LowRankFactored:
+        """Factorise at given variances."""
+        d = self.diagonal if self.single is None else self.diagonal + self.single.weights(theta)[self.single.codes]
+        return LowRankFactored(d, self.nested, theta)
+
+    def blocks(self, places: Ints, theta: Floats) -> Floats:
+        """The matrix itself for sets of effects: places (n, m) → (n, m, m)."""
+        d = self.diagonal if self.single is None else self.diagonal + self.single.weights(theta)[self.single.codes]
+        return add_terms(d[places][:, :, None] * np.eye(places.shape[1]), places, self.nested, theta)
+
+
+def add_terms(blocks: Floats, places: Ints, terms: Sequence[Term], theta: Floats) -> Floats:
+    """Add terms to blocks (n, m, m) of the effects at places (n, m)."""
+    for term in terms:
+        codes, vector = term.codes[places], term.vector[places]
+        same = codes[:, :, None] == codes[:, None, :]
+        weight = term.weights(theta)[codes]
+        blocks = blocks + same * (weight * vector)[:, :, None] * vector[:, None, :]
+    return blocks
+
+
+class LowRankFactored:
+    """``M⁻¹ = D⁻¹ − Σ_t Σ_g c_g u_g u_g'``, found term by term."""
+
+    def __init__(self, d: Floats, nested: Sequence[Term], theta: Floats) -> None:
+        self._d = d
+        self._taken: list[tuple[Term, Floats, Floats]] = []
+        log_det = float(np.log(d).sum())
+        for term in nested:
+            weights = term.weights(theta)
+            direction = self.solve(term.vector[None])[0]
+            inner = term.sums(direction[None])[0]
+            log_det += float(np.log1p(weights * inner).sum())
+            part = Term(term.codes, direction, term.parameter)
+            vars(part)["starts"] = term.starts  # the same groups: no need to look for them again
+            self._taken.append((part, weights / (1 + weights * inner), inner))
+        self._log_det = log_det
+
+    @property
+    def log_det(self) -> float:
+        """Logarithm of the determinant."""
+        return self._log_det
+
+    def solve(self, values: Floats) -> Floats:
+        """``M⁻¹`` times the rows of (c, k)."""
+        solved = values / self._d
+        for part, factor, _ in self._taken:
+            solved -= part.spread(factor * part.sums(values))
+        return solved
+
+    def quadratics(self, term: Term) -> Floats:
+        """``a_g' M⁻¹ a_g`` for each group of a term."""
+        total = term.sums((term.vector / self._d)[None])[0]
+        for part, factor, _ in self._taken:
+            total = total - _overlaps(term, part, factor)
+        return total
+
+    def diagonal(self) -> Floats:
+        """Diagonal of ``M⁻¹``."""
+        total = 1 / self._d
+        for part, factor, _ in self._taken:
+            total = total - factor[part.codes] * part.vector**2
+        return total
+
+
+def _overlaps(term: Term, part: Term, factor: Floats) -> Floats:
+    """``Σ c_h (Σ_{i in g and h} a_i u_i)²`` over the groups h that meet each group g; one set lies inside the other."""
+    if part.n_groups >= term.n_groups:  # h inside g
+        inner = part.sums(term.vector[None])[0]
+        owner = term.codes[part.starts] if part.starts is not None else _first(term.codes, part)
+        return np.bincount(owner, factor * inner**2, term.n_groups).astype(np.float64)
+    inner = term.sums(part.vector[None])[0]
+    owner = part.codes[term.starts] if term.starts is not None else _first(part.codes, term)
+    return np.asarray(factor[owner] * inner**2)
+
+
+def _first(codes: Ints, groups: Term) -> Ints:
+    """Code of the first effect of each group."""
+    found = np.zeros(groups.n_groups, dtype=np.int64)
+    found[groups.codes[::-1]] = codes[::-1]
+    return found

@@ -1,0 +1,82 @@
+"""Multilevel fits without each cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from alliance_stats.errors import AllianceStatsError
+from alliance_stats.meta.columns import require
+from alliance_stats.meta.levels import read_random
+from alliance_stats.meta.sampling import of_rows
+from alliance_stats.meta.tidy import Floats
+
+if TYPE_CHECKING:
+    from alliance_stats.meta.multilevel_result import MultilevelResult
+
+
+def leave_clusters_out(result: MultilevelResult, by: str | None) -> pd.DataFrame:
+    """Fit again without each group of a column; see :func:`alliance_stats.meta.leave_one_out`."""
+    rows = []
+    for label, fit in _without_each(result, by):
+        if fit is None:
+            empty = result.table().assign(**{name: np.nan for name in result.table().columns if name != "term"})
+            rows.append(empty.assign(left_out=label, k=np.nan))
+            continue
+        table = fit.table().drop(columns="caution", errors="ignore")
+        variances = _variances(fit)
+        rows.append(table.assign(left_out=label, k=fit.problem.k, **variances))
+    frame = pd.concat(rows, ignore_index=True)
+    first = ["left_out", "k"]
+    return frame[[*first, *(name for name in frame.columns if name not in first)]]
+
+
+def _variances(fit: MultilevelResult) -> dict[str, float]:
+    levels = zip(fit.structure.levels, fit.peak.theta, strict=True)
+    return {f"variance ({level.name})": float(value) for level, value in levels}
+
+
+def cluster_influence(result: MultilevelResult) -> pd.DataFrame:
+    """Cook's distance, DFBETAS and variances without each cluster; see :func:`alliance_stats.meta.influence`.
+
+    Cook's distance takes the fit's own covariance of the coefficients (robust, where it is); DFBETAS take standard
+    errors at the variances of the fit without the cluster, in all effects.
+    """
+    names = result.part.names
+    inverse = np.linalg.inv(result.uncertainty.covariance)
+    rows: dict[object, list[float]] = {}
+    for label, fit in _without_each(result, None):
+        if fit is None or fit.part.names != names or fit.problem.n_parameters != result.problem.n_parameters:
+            rows[label] = [np.nan] * (1 + len(names) + len(result.structure.levels))
+            continue
+        change = result.beta - fit.beta
+        errors = _errors_at(result, fit.peak.theta)
+        rows[label] = [float(change @ inverse @ change), *(change / errors), *fit.peak.theta]
+    columns = ["cook_d", *(f"dfbetas: {name}" for name in names)]
+    columns += [f"variance ({level.name})" for level in result.structure.levels]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def _errors_at(result: MultilevelResult, theta: Floats) -> Floats:
+    """Model-based standard errors in all effects, at other variances."""
+    from alliance_stats.engine.pooling.multilevel import Evaluation
+
+    return np.sqrt(np.diag(Evaluation(result.problem, theta).coefficients()[1]))
+
+
+def _without_each(result: MultilevelResult, by: str | None):  # type: ignore[no-untyped-def]
+    """Each group's label with the fit without it; None where the rest cannot be fitted."""
+    from alliance_stats.meta.multilevel import refit
+
+    effects = result.asked["effects"]
+    column = by or result.asked["cluster"] or read_random(result.asked["random"])[0][0]
+    require(effects, column)
+    for label in pd.unique(result.effects[column]):
+        kept = (effects[column] != label).to_numpy()
+        try:
+            V = of_rows(result.asked["V"], effects.index[kept], kept)
+            yield label, refit(result, result.peak.theta, effects=effects[kept], V=V)
+        except AllianceStatsError:
+            yield label, None

@@ -1,0 +1,70 @@
+"""Every record of metafor, clubSandwich and robumeta: matched, or skipped with the reason.
+
+python -m pytest tests/meta/test_metafor_records.py -rs -s        the count, and what was skipped
+"""
+
+import re
+
+import checks_influence
+import checks_multilevel
+import checks_univariate
+import pytest
+from metafor_records import folder, needs_golden, records
+
+DATASETS = (
+    *("dat_raudenbush1985", "dat_molloy2014", "dat_konstantopoulos2011", "dat_assink2016"),
+    *("mac_positive_regard_es", "mac_positive_regard_studies"),
+)
+CHECKS = {**checks_univariate.CHECKS, **checks_multilevel.CHECKS, **checks_influence.CHECKS}
+BIAS = "small-study effects and selection: not in this part of meta"
+#: Records that are not compared, with the reason. Where `check` and `skip` both fit, the record is skipped.
+SKIPPED = {
+    r"rma_DLIT": "not to be used: its value differs by metafor's version",
+    r"rma_SJIT": "iterated Sidik-Jonkman: not among the estimators asked for",
+    r"rma_GENQ_ivw|confint_GENQ": "user weights: not among the estimators asked for",
+    r"rma_FE_unweighted": "unweighted means: not asked for",
+    r".*_Wald_(Naive-F|chi-sq|HTA|HTB|EDF|EDT)": "other joint tests than HTZ: not asked for",
+    r".*saddlepoint_CR2": "saddlepoint p values: not asked for",
+    r"ml3_t|ml3_mods_deltype_t": "containment degrees of freedom: not asked for",
+    r"ml3_V06_confint": "metafor found no limits (its warnings say so)",
+    r"ml3_(V06_)?mods_coef_test_CR3": "not to be used where one study identifies a coefficient",
+    r"(trimfill|regtest|ranktest|fsn|hc|tes|selmodel|PET_wls|PEESE_wls)(_.*)?|mods_weeks_(regtest|selmodel)": BIAS,
+    r"funnel_xy|radial": "coordinates of figures",
+    r"ranef": "the effects of blup, less the mean",
+    r"(ml3_)?rstandard|ml3_hat|ml3_weights_diag": "diagnostics that were not asked for",
+    r"aggregate_.*": "averages of a study's effects: not asked for",
+}
+
+
+def _all():
+    return [(dataset, record) for dataset in DATASETS for record in records(dataset)] if folder() else []
+
+
+def _fitting(table, record):
+    return next((value for pattern, value in table.items() if re.fullmatch(pattern, record)), None)
+
+
+@needs_golden
+@pytest.mark.parametrize(("dataset", "record"), _all(), ids=lambda value: value)
+def test_record(dataset, record):
+    reason = _fitting(SKIPPED, record)
+    if reason:
+        pytest.skip(f"{dataset} {record}: {reason}")
+    check = _fitting(CHECKS, record)
+    assert check is not None, "the record is neither checked nor skipped with a reason"
+    check(dataset, record)
+
+
+@needs_golden
+def test_every_record_is_matched_or_has_a_reason(capsys):
+    every = _all()
+    skipped = {key: _fitting(SKIPPED, key[1]) for key in every if _fitting(SKIPPED, key[1])}
+    matched = [key for key in every if key not in skipped and _fitting(CHECKS, key[1])]
+    reasons: dict[str, list[str]] = {}
+    for (dataset, record), reason in skipped.items():
+        reasons.setdefault(reason, []).append(f"{dataset}:{record}")
+    with capsys.disabled():
+        print(f"\n{len(matched)} of {len(every)} records of metafor, clubSandwich and robumeta matched; skipped:")
+        for reason, names in reasons.items():
+            print(f"  {len(names):3d}  {reason} ({names[0]}{', …' if len(names) > 1 else ''})")
+    assert len(matched) + len(skipped) == len(every)

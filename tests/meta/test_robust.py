@@ -1,0 +1,36 @@
+import pytest
+from numpy.testing import assert_allclose
+from test_multilevel import EFFECTS
+
+import alliance_stats as als
+from alliance_stats.errors import DataError, DesignError
+from alliance_stats.meta.result import GLANCE
+from alliance_stats.names import TABLE_COLUMNS
+
+
+@pytest.mark.parametrize("weights", ["CORR", "HIER"])
+def test_the_result_keeps_the_contract(weights):
+    fit = als.meta.robust(EFFECTS, "x", weights)
+    assert tuple(fit.table().columns) == TABLE_COLUMNS
+    assert tuple(fit.glance().columns[: len(GLANCE)]) == GLANCE
+    assert "nan" not in fit.report().lower()
+    assert "<table" in fit._repr_html_()
+    assert fit.describe().startswith("Robust variance estimation of")
+    assert len(fit.plot().data["effects"]) == len(EFFECTS)
+    one, row = fit.test("x").iloc[0], fit.table().iloc[1]
+    assert_allclose([one["statistic"], one["p_value"]], [row["statistic"] ** 2, row["p_value"]])
+    assert_allclose(fit.contrast({"x": 2.0})["estimate"], 2 * row["estimate"])
+
+
+def test_effects_of_a_study_share_one_weight():
+    fit = als.meta.robust(EFFECTS)
+    assert fit.weights().groupby(EFFECTS["study"]).nunique().eq(1).all()
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(DataError, match=r"No weights 'COR'. Did you mean 'CORR'"):
+        als.meta.robust(EFFECTS, weights="COR")
+    with pytest.raises(DesignError, match="need more than 1 studies, and there is 1"):
+        als.meta.robust(EFFECTS[EFFECTS["study"] == "s01"])
+    with pytest.raises(DataError, match="rho is 1"):
+        als.meta.robust(EFFECTS, rho=1)
