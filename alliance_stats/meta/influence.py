@@ -53,7 +53,7 @@ def leave_one_out(
     if len(result.effects) < 2:
         raise DesignError("1 effect: none can be left out.")
     labels, codes = _groups(result.effects, by)
-    fits = _without_each(result, codes, len(labels))
+    fits = _without_each(result, codes)
     return _table(result, fits, "left_out", labels)
 
 
@@ -67,16 +67,12 @@ def _groups(effects: pd.DataFrame, by: str | None) -> tuple[list[object], Ints]:
     return list(labels), codes
 
 
-def _without_each(result: UnivariateResult, codes: Ints, n: int) -> ManyFits:
-    from alliance_stats.engine.pooling.many_fits import ManyFits, fit_many, pieces
+def _without_each(result: UnivariateResult, codes: Ints) -> ManyFits:
+    from alliance_stats.engine.pooling.many_fits import fit_sets
+    from alliance_stats.engine.pooling.sets import LeftOut
 
     fit = result.fit
-    parts = []
-    for at in pieces(n, fit.effects.k):
-        keep = np.arange(at.start, at.stop)[:, None] != codes
-        parts.append(fit_many(fit.effects, keep, fit.method, fit.test, fit.tau2))
-    fields = [np.concatenate([getattr(part, name) for part in parts]) for name in ManyFits.__dataclass_fields__]
-    return ManyFits(*fields)
+    return fit_sets(LeftOut(fit.effects, codes), fit.method, fit.test, fit.tau2)
 
 
 def _table(result: UnivariateResult, fits: ManyFits, name: str, labels: Sequence[object]) -> pd.DataFrame:
@@ -133,7 +129,7 @@ def influence(result: UnivariateResult | MultilevelResult | pd.DataFrame) -> pd.
         raise DesignError(
             f"{count(k, 'effect')} and {count(len(result.part.names), 'coefficient')}: none can be left out."
         )
-    fits = _without_each(result, np.arange(k), k)
+    fits = _without_each(result, np.arange(k))
     found = deletion_diagnostics(result.fit, y, result.part.matrix, fits)
     columns: dict[str, object] = {name: getattr(found, name) for name in ("rstudent", "dffits", "cook_d", "cov_ratio")}
     columns |= {"tau2": fits.tau2, "q": fits.q, "hat": found.hat, "weight": result.weights().to_numpy()}  # type: ignore[attr-defined]
@@ -159,14 +155,14 @@ def cumulative(effects: pd.DataFrame, order: str | None = None, method: str = "R
     DataFrame
         ``added`` (the row's index), ``k``, the columns of ``table()``, ``q, q_p, tau2, i2, h2``.
     """
-    from alliance_stats.engine.pooling.many_fits import fit_many
+    from alliance_stats.engine.pooling.many_fits import fit_subsets
 
     if order is not None:
         require(effects, order)
         effects = effects.sort_values(order, kind="stable")
     result = pool(effects, method, test)
     k = len(result.effects)
-    fits = fit_many(result.fit.effects, np.tri(k, dtype=bool), result.fit.method, test)
+    fits = fit_subsets(result.fit.effects, np.tri(k, dtype=bool), result.fit.method, test)
     return _table(result, fits, "added", list(result.effects.index))
 
 
@@ -187,7 +183,7 @@ def baujat(result: UnivariateResult | pd.DataFrame) -> pd.DataFrame:
     y, v = arrays(result.effects)
     x = result.part.matrix
     fitted = x @ result.fit.beta
-    fits = _without_each(result, np.arange(len(y)), len(y))
+    fits = _without_each(result, np.arange(len(y)))
     moved = fitted - np.einsum("ip,ip->i", x, fits.beta)
     spread = np.einsum("ip,ipq,iq->i", x, fits.covariance, x)
     columns = {"heterogeneity": (y - fitted) ** 2 / (v + result.fit.tau2), "influence": moved**2 / spread}
@@ -227,7 +223,7 @@ def gosh(
     ----------
     Olkin, Dahabreh & Trikalinos (2012), Research Synthesis Methods, 3, 214-223.
     """
-    from alliance_stats.engine.pooling.many_fits import fit_many, pieces
+    from alliance_stats.engine.pooling.many_fits import fit_subsets, pieces
 
     result = pool(effects, method)
     k = len(result.effects)
@@ -238,7 +234,7 @@ def gosh(
     keep = _subsets(k, n, np.random.default_rng(seed))
     parts: list[ManyFits] = []
     for at in _with_bar(list(pieces(len(keep), k)), progress):
-        parts.append(fit_many(result.fit.effects, keep[at], result.fit.method, "z"))
+        parts.append(fit_subsets(result.fit.effects, keep[at], result.fit.method, "z"))
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("k", "tau2", "i2", "q")}
     estimate = np.concatenate([part.beta[:, 0] for part in parts])
     frame = pd.DataFrame(

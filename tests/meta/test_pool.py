@@ -197,7 +197,7 @@ def test_the_table_is_printed_with_heterogeneity():
 def test_knapp_hartung_intervals_cover_as_often_as_they_say(k):
     rng = np.random.default_rng(k)
     covered = np.zeros(2)
-    n = 2000
+    n = 1000
     for _ in range(n):
         v = rng.uniform(0.01, 0.08, k)
         y = 0.3 + rng.normal(0, 0.2, k) + rng.normal(0, np.sqrt(v))
@@ -205,7 +205,7 @@ def test_knapp_hartung_intervals_cover_as_often_as_they_say(k):
             row = als.meta.pool(pd.DataFrame({"yi": y, "vi": v}), test=test).table().iloc[0]
             covered[at] += row["ci_low"] <= 0.3 <= row["ci_high"]
     z, knha = covered / n
-    # three standard errors of a share of .95 in 2 000 runs are .0146
-    assert abs(knha - 0.95) < 0.0146
+    # three standard errors of a share of .95 in 1 000 runs are .021
+    assert abs(knha - 0.95) < 0.021
     if k == 10:
         assert z < 0.94  # what the factor is there for

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alliance_stats.engine.lazy import lazy
 from alliance_stats.engine.pooling.structured import FIXED, Term, add_terms
 
 Floats = NDArray[np.floating[Any]]
@@ -58,7 +58,7 @@ class DenseBlocks:
             inverses.append(np.linalg.inv(block))
         return DenseFactored(self.places, inverses, log_det, self.k)
 
-    @cached_property
+    @lazy
     def _where(self) -> tuple[Ints, Ints, Ints]:
         """For each effect its batch, block within it, and place within the block."""
         batch, block, within = (np.zeros(self.k, np.int64) for _ in range(3))

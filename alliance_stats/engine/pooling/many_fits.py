@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alliance_stats.engine.pooling.sums import Bools, Effects, solve
+from alliance_stats.engine.pooling.sets import Bools, Sets, Subsets
+from alliance_stats.engine.pooling.sums import Effects
 from alliance_stats.engine.pooling.univariate import estimate_tau2
 
 Floats = NDArray[np.floating[Any]]
@@ -52,8 +53,8 @@ def pieces(n: int, k: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n))
 
 
-def fit_many(effects: Effects, keep: Bools, method: str, test: str, start: float | None = None) -> ManyFits:
-    """Fit subsets of the effects.
+def fit_subsets(effects: Effects, keep: Bools, method: str, test: str) -> ManyFits:
+    """Fit subsets of the effects, in pieces.
 
     Parameters
     ----------
@@ -62,22 +63,30 @@ def fit_many(effects: Effects, keep: Bools, method: str, test: str, start: float
         Which effects belong to each subset.
     method, test : str
         As for :func:`alliance_stats.engine.pooling.regression.fit_regression`.
-    start : float, optional
-        Where likelihoods are climbed from: τ² of all effects is close where one is left out.
     """
-    parts = [_fit_piece(effects, keep[at], method, test, start) for at in pieces(len(keep), effects.k)]
+    parts = [fit_sets(Subsets(effects, keep[at]), method, test) for at in pieces(len(keep), effects.k)]
     fields = [np.concatenate([getattr(part, name) for part in parts]) for name in ManyFits.__dataclass_fields__]
     return ManyFits(*fields)
 
 
-def _fit_piece(effects: Effects, keep: Bools, method: str, test: str, start: float | None) -> ManyFits:
-    k = keep.sum(axis=1)
+def fit_sets(sets: Sets, method: str, test: str, start: float | None = None) -> ManyFits:
+    """Fit sets of effects.
+
+    Parameters
+    ----------
+    sets : Sets
+    method, test : str
+        As for :func:`alliance_stats.engine.pooling.regression.fit_regression`.
+    start : float, optional
+        Where likelihoods are climbed from: τ² of all effects is close where few are left out.
+    """
+    effects, k = sets.effects, sets.count
     spare = k - effects.p
-    estimate = estimate_tau2(effects, method, keep, start)
-    at, fixed = solve(effects, estimate.value, keep), solve(effects, np.zeros(len(keep)), keep)
+    estimate = estimate_tau2(sets, method, start)
+    at, fixed = sets.solve(estimate.value), sets.solve(np.zeros(sets.n))
     alone = spare <= 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.ones(len(keep)) if test in ("z", "t") else np.where(alone, 1.0, at.q / spare)
+        scale = np.ones(sets.n) if test in ("z", "t") else np.where(alone, 1.0, at.q / spare)
         typical = spare / fixed.trace_p
         if method == "EE":
             i2, h2 = 100 * np.maximum(0.0, 1 - spare / fixed.q), fixed.q / spare

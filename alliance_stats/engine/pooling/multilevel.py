@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alliance_stats.engine.lazy import lazy
 from alliance_stats.engine.pooling.structured import Covariance, Factored
 
 Floats = NDArray[np.floating[Any]]
@@ -75,7 +75,7 @@ class Evaluation:
         self.py = solved[-1] - self.beta @ self.solved_x  # P y
         self.q = float(of.y @ self.py)
 
-    @cached_property
+    @lazy
     def value(self) -> float:
         """Log-likelihood; the restricted one has ½ log|X'X| in it (the basis is orthonormal)."""
         of = self.problem
@@ -85,7 +85,7 @@ class Evaluation:
             value -= 0.5 * float(np.linalg.slogdet(self.gram)[1])
         return float(value)
 
-    @cached_property
+    @lazy
     def slope(self) -> Floats:
         """Derivatives of the log-likelihood over the variances."""
         of = self.problem
@@ -98,7 +98,7 @@ class Evaluation:
             total += term.by_parameter(score, of.n_parameters)
         return 0.5 * total
 
-    @cached_property
+    @lazy
     def information(self) -> Floats:
         """Average of the observed and the expected information (Gilmour, Thompson & Cullis, 1995)."""
         of = self.problem

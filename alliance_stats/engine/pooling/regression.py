@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtri
 
 from alliance_stats.engine.pooling.likelihood import drop_points, log_likelihood
+from alliance_stats.engine.pooling.sets import Subsets
 from alliance_stats.engine.pooling.sums import Effects, prepare, solve
 from alliance_stats.engine.pooling.univariate import estimate_tau2, solve_q, tau2_error
 
@@ -105,7 +106,7 @@ def fit_regression(y: Floats, v: Floats, x: Floats, method: str = "REML", test: 
     """
     effects = prepare(y, v, x)
     spare = effects.k - effects.p
-    estimate = estimate_tau2(effects, method)
+    estimate = estimate_tau2(Subsets(effects), method)
     tau2 = float(estimate.value[0])
     at, fixed = solve(effects, estimate.value), solve(effects, np.zeros(1))
     scale = knapp_hartung(float(at.q[0]), spare, test)
@@ -153,7 +154,7 @@ def q_profile(fit: Regression, level: float = 0.95) -> tuple[float, float]:
     target = np.array([chdtri(fit.q_df, tail), chdtri(fit.q_df, 1 - tail)])
     if fit.q < target[1]:
         return float("nan"), float("nan")
-    found, _ = solve_q(fit.effects, target, np.ones((2, fit.effects.k), bool))
+    found, _ = solve_q(Subsets(fit.effects, np.ones((2, fit.effects.k), bool)), target)
     return float(found[0]), float(found[1])
 
 
@@ -162,5 +163,5 @@ def profile_likelihood(fit: Regression, level: float = 0.95) -> tuple[float, flo
     restricted = fit.method != "ML"
     tau2 = fit.tau2
     if fit.method not in ("ML", "REML"):
-        tau2 = float(estimate_tau2(fit.effects, "REML").value[0])
+        tau2 = float(estimate_tau2(Subsets(fit.effects), "REML").value[0])
     return drop_points(fit.effects, tau2, restricted, 0.5 * float(chdtri(1, 1 - level)))

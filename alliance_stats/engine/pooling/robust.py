@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from alliance_stats.engine.lazy import lazy
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
@@ -58,7 +59,7 @@ class Clusters:
         """Clusters."""
         return sum(len(places) for places in self.places)
 
-    @cached_property
+    @lazy
     def middle(self) -> Floats:
         """``X'WΦWX``."""
         total = np.zeros_like(self.inverse)

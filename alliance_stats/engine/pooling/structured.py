@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from alliance_stats.engine.lazy import lazy
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
@@ -51,7 +52,7 @@ class Term:
         """Groups."""
         return self.parameter.size
 
-    @cached_property
+    @lazy
     def starts(self) -> Ints | None:
         """Where groups begin, if each is contiguous and they are in order; else None."""
         steps = np.diff(self.codes)

@@ -7,15 +7,17 @@ w = 1/(v + τ²). No k × k matrix is formed. Sets are different values of τ² 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alliance_stats.engine.lazy import lazy
+
 Floats = NDArray[np.floating[Any]]
-Bools = NDArray[np.bool_]
+Ints = NDArray[np.integer[Any]]
 
 #: Smallest eigenvalue, relative to the largest, of a set's X'WX that can be inverted.
 _SINGULAR = 1e-11
@@ -55,10 +57,15 @@ class Effects:
         """Coefficients."""
         return self.basis.shape[1]
 
-    @cached_property
+    @lazy
+    def pairs(self) -> tuple[Ints, Ints]:
+        """Row and column of each product in the upper triangle of a p × p matrix."""
+        return np.triu_indices(self.p)
+
+    @lazy
     def products(self) -> Floats:
         """Columns ``1, xx' (upper triangle), x y, y²`` of shape (k, 1 + p(p + 1)/2 + p + 1)."""
-        i, j = np.triu_indices(self.p)
+        i, j = self.pairs
         x = self.basis
         return np.column_stack([np.ones(self.k), x[:, i] * x[:, j], x * self.y[:, None], self.y**2])
 
@@ -89,98 +96,113 @@ class Sums:
     yy: Floats
 
 
-def weighted_sums(effects: Effects, weights: Floats) -> Sums:
-    """Sum the products with weights of shape (n, k)."""
-    p, total = effects.p, weights @ effects.products
-    n_pairs = p * (p + 1) // 2
-    i, j = np.triu_indices(p)
+def as_sums(effects: Effects, total: Floats) -> Sums:
+    """Take summed products of shape (n, c) apart."""
+    p = effects.p
+    i, j = effects.pairs
+    n_pairs = i.size
     xx = np.empty((len(total), p, p))
     xx[:, i, j] = xx[:, j, i] = total[:, 1 : 1 + n_pairs]
     return Sums(total[:, 0], xx, total[:, 1 + n_pairs : 1 + n_pairs + p], total[:, -1])
 
 
-@dataclass(frozen=True)
 class Solved:
     """Weighted least squares of n sets at their τ², and what estimators of τ² take from it.
 
     ``p`` in the names of traces and quadratic forms is ``P = W − W X (X'WX)⁻¹ X'W``.
+
+    Parameters
+    ----------
+    effects : Effects
+    power : callable
+        m → summed products, with weights wᵐ, of shape (n, c).
     """
 
-    effects: Effects
-    weights: Floats
+    def __init__(self, effects: Effects, power: Callable[[int], Floats]) -> None:
+        self.effects, self._power = effects, power
 
-    @cached_property
+    @lazy
     def first(self) -> Sums:
         """Sums with w."""
-        return weighted_sums(self.effects, self.weights)
+        return as_sums(self.effects, self._power(1))
 
-    @cached_property
+    @lazy
     def second(self) -> Sums:
         """Sums with w²."""
-        return weighted_sums(self.effects, self.weights**2)
+        return as_sums(self.effects, self._power(2))
 
-    @cached_property
+    @lazy
     def third(self) -> Sums:
         """Sums with w³."""
-        return weighted_sums(self.effects, self.weights**3)
+        return as_sums(self.effects, self._power(3))
 
-    @cached_property
+    @lazy
     def inverse(self) -> Floats:
         """``(X'WX)⁻¹`` of shape (n, p, p), on the basis; NaN where a set cannot tell its coefficients apart."""
         return invert(self.first.xx)
 
-    @cached_property
+    @lazy
     def beta(self) -> Floats:
         """Coefficients of shape (n, p), on the basis and relative to its start."""
-        return np.einsum("nij,nj->ni", self.inverse, self.first.xy)
+        return (self.inverse @ self.first.xy[..., None])[..., 0]
 
-    @cached_property
+    @lazy
     def q(self) -> Floats:
         """``y'Py``, the weighted residual sum of squares."""
-        return self.first.yy - np.einsum("ni,ni->n", self.beta, self.first.xy)
+        return self.first.yy - (self.beta * self.first.xy).sum(axis=1)
 
-    @cached_property
+    @lazy
     def log_det(self) -> Floats:
         """``log|X'WX|`` on the basis."""
+        if self.effects.p == 1:
+            return np.log(self.first.xx[:, 0, 0])
         return np.asarray(np.linalg.slogdet(self.first.xx)[1])
 
-    @cached_property
+    @lazy
+    def _turned(self) -> Floats:
+        return self.inverse @ self.second.xx
+
+    @lazy
     def trace_p(self) -> Floats:
         """``tr P``."""
-        return self.first.one - np.einsum("nij,nji->n", self.inverse, self.second.xx)
+        return self.first.one - _trace(self._turned)
 
-    @cached_property
+    @lazy
     def trace_pp(self) -> Floats:
         """``tr PP``."""
-        turned = self.inverse @ self.second.xx
-        return (
-            self.second.one
-            - 2 * np.einsum("nij,nji->n", self.inverse, self.third.xx)
-            + np.einsum("nij,nji->n", turned, turned)
-        )
+        return self.second.one - 2 * _trace(self.inverse @ self.third.xx) + _trace(self._turned @ self._turned)
 
-    @cached_property
+    @lazy
     def ypp_y(self) -> Floats:
         """``y'PPy``: minus the slope of q over τ²."""
         return _residual_squares(self.second, self.beta)
 
-    @cached_property
+    @lazy
     def yppp_y(self) -> Floats:
         """``y'PPPy``."""
-        left = self.second.xy - np.einsum("nij,nj->ni", self.second.xx, self.beta)
-        return _residual_squares(self.third, self.beta) - np.einsum("ni,nij,nj->n", left, self.inverse, left)
+        left = self.second.xy - (self.second.xx @ self.beta[..., None])[..., 0]
+        turned = (self.inverse @ left[..., None])[..., 0]
+        return _residual_squares(self.third, self.beta) - (left * turned).sum(axis=1)
+
+
+def _trace(matrices: Floats) -> Floats:
+    if matrices.shape[-1] == 1:
+        return np.asarray(matrices[:, 0, 0])
+    return np.asarray(np.trace(matrices, axis1=1, axis2=2))
 
 
 def _residual_squares(sums: Sums, beta: Floats) -> Floats:
     """``Σ w (y − xβ)²`` from the sums."""
-    return sums.yy - 2 * np.einsum("ni,ni->n", beta, sums.xy) + np.einsum("ni,nij,nj->n", beta, sums.xx, beta)
+    squares = (beta * (sums.xx @ beta[..., None])[..., 0]).sum(axis=1)
+    return np.asarray(sums.yy - 2 * (beta * sums.xy).sum(axis=1) + squares)
 
 
 def invert(matrices: Floats) -> Floats:
     """Invert n symmetric matrices; NaN for those that are singular."""
     if matrices.shape[-1] == 1:
-        with np.errstate(divide="ignore"):
-            return np.where(matrices > 0, 1 / matrices, np.nan)
+        if (matrices > 0).all():
+            return 1 / matrices
+        return np.where(matrices > 0, 1 / np.where(matrices > 0, matrices, 1.0), np.nan)
     identity = np.eye(matrices.shape[-1])
     bad = np.asarray(~np.isfinite(matrices).all(axis=(1, 2)))
     values = np.linalg.eigvalsh(np.where(bad[:, None, None], identity, matrices))
@@ -191,16 +213,7 @@ def invert(matrices: Floats) -> Floats:
     return np.asarray(np.where(bad[:, None, None], np.nan, np.linalg.inv(safe)))
 
 
-def solve(effects: Effects, tau2: Floats, keep: Bools | None = None) -> Solved:
-    """Weighted least squares of n sets.
-
-    Parameters
-    ----------
-    effects : Effects
-    tau2 : ndarray of shape (n,)
-        τ² of each set.
-    keep : ndarray of shape (n, k), optional
-        Which effects belong to each set; all by default.
-    """
+def solve(effects: Effects, tau2: Floats) -> Solved:
+    """Weighted least squares of all effects at n values of τ²."""
     weights = 1 / (effects.v + tau2[:, None])
-    return Solved(effects, weights if keep is None else weights * keep)
+    return Solved(effects, lambda m: (weights if m == 1 else weights**m) @ effects.products)

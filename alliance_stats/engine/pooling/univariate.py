@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from scipy.special import chdtri
 
 from alliance_stats.engine.pooling.likelihood import maximise
-from alliance_stats.engine.pooling.sums import Bools, Effects, Solved, invert, solve, weighted_sums
+from alliance_stats.engine.pooling.sets import Sets, Subsets, plain_sums, raw_variance
+from alliance_stats.engine.pooling.sums import Effects, Solved, invert, solve
 
 Floats = NDArray[np.floating[Any]]
+Bools = NDArray[np.bool_]
 
 _STEPS = 200
 
@@ -33,19 +35,17 @@ class Tau2:
     converged: Bools
 
 
-def estimate_tau2(effects: Effects, method: str, keep: Bools | None = None, start: float | None = None) -> Tau2:
+def estimate_tau2(sets: Sets, method: str, start: float | None = None) -> Tau2:
     """Estimate τ² of n sets of effects.
 
     Parameters
     ----------
-    effects : Effects
+    sets : Sets
     method : {"EE", "DL", "HE", "HS", "HSk", "SJ", "ML", "REML", "EB", "PM", "PMM"}
         Equal effects (τ² = 0); DerSimonian & Laird (1986); Hedges & Olkin (1985); Hunter & Schmidt (2004), plain and
         with Brannick et al.'s (2019) factor for few studies; Sidik & Jonkman (2005); maximum and restricted maximum
         likelihood; empirical Bayes (Morris, 1983), which has the same root as Paule & Mandel (1982); their
         median-unbiased variant (Viechtbauer, 2021).
-    keep : ndarray of shape (n, k), optional
-        Which effects belong to each set; one set of all by default.
     start : float, optional
         Where likelihoods are climbed from; by default the best of a grid, so that no lower peak is taken.
 
@@ -53,64 +53,51 @@ def estimate_tau2(effects: Effects, method: str, keep: Bools | None = None, star
     -------
     Tau2
     """
-    kept = np.ones((1, effects.k), bool) if keep is None else keep
-    k = kept.sum(axis=1)
-    spare = k - effects.p
-    n = len(kept)
+    spare = (sets.count - sets.effects.p).astype(np.float64)
+    n = sets.n
     if method == "EE":
         return Tau2(np.zeros(n), np.ones(n, bool))
     if method in ("ML", "REML"):
-        value, converged = maximise(effects, kept, method == "REML", start)
+        value, converged = maximise(sets, method == "REML", start)
     elif method in ("EB", "PM", "PMM"):
-        target = chdtri(spare, 0.5) if method == "PMM" else spare.astype(float)
-        value, converged = solve_q(effects, target, kept)
+        target = chdtri(spare, 0.5) if method == "PMM" else spare
+        value, converged = solve_q(sets, target)
     else:
-        value, converged = _MOMENTS[method](effects, kept, k, spare), np.ones(n, bool)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value, converged = _MOMENTS[method](sets, spare), np.ones(n, bool)
     none = spare <= 0  # one effect (or as many as coefficients) tells nothing about τ²
     return Tau2(np.where(none, 0.0, np.maximum(value, 0.0)), converged | none)
 
 
-def _dersimonian_laird(effects: Effects, keep: Bools, k: Floats, spare: Floats) -> Floats:
-    fixed = solve(effects, np.zeros(len(keep)), keep)
+def _dersimonian_laird(sets: Sets, spare: Floats) -> Floats:
+    fixed = sets.solve(np.zeros(sets.n))
     return (fixed.q - spare) / fixed.trace_p
 
 
-def _hedges(effects: Effects, keep: Bools, k: Floats, spare: Floats) -> Floats:
-    plain = weighted_sums(effects, keep.astype(float))
-    spread = weighted_sums(effects, keep * effects.v)
+def _hedges(sets: Sets, spare: Floats) -> Floats:
+    v = sets.effects.v
+    plain, spread = plain_sums(sets, np.ones_like(v)), plain_sums(sets, v)
     inverse = invert(plain.xx)
     residual = plain.yy - np.einsum("ni,nij,nj->n", plain.xy, inverse, plain.xy)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (residual - spread.one + np.einsum("nij,nji->n", inverse, spread.xx)) / spare
+    return np.asarray((residual - spread.one + np.einsum("nij,nji->n", inverse, spread.xx)) / spare)
 
 
-def _hunter_schmidt(effects: Effects, keep: Bools, k: Floats, spare: Floats) -> Floats:
-    fixed = solve(effects, np.zeros(len(keep)), keep)
-    return (fixed.q - k) / fixed.first.one
+def _hunter_schmidt(sets: Sets, spare: Floats) -> Floats:
+    fixed = sets.solve(np.zeros(sets.n))
+    return (fixed.q - sets.count) / fixed.first.one
 
 
-def _hunter_schmidt_few(effects: Effects, keep: Bools, k: Floats, spare: Floats) -> Floats:
-    fixed = solve(effects, np.zeros(len(keep)), keep)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (fixed.q * k / spare - k) / fixed.first.one
+def _hunter_schmidt_few(sets: Sets, spare: Floats) -> Floats:
+    fixed = sets.solve(np.zeros(sets.n))
+    return (fixed.q * sets.count / spare - sets.count) / fixed.first.one
 
 
-def _sidik_jonkman(effects: Effects, keep: Bools, k: Floats, spare: Floats) -> Floats:
-    first = raw_variance(effects, keep)
-    at = solve(effects, first, keep)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return first * at.q / spare
+def _sidik_jonkman(sets: Sets, spare: Floats) -> Floats:
+    first = raw_variance(sets)
+    return first * sets.solve(first).q / spare
 
 
-def raw_variance(effects: Effects, keep: Bools) -> Floats:
-    """Mean squared deviation of each set's effects from their mean, moderators apart."""
-    whole = effects.y + effects.basis @ effects.start
-    whole = whole - whole.mean()
-    count = keep.sum(axis=1)
-    return np.maximum(keep @ whole**2 / count - (keep @ whole / count) ** 2, 0.0)
-
-
-_Moment = Callable[[Effects, Bools, Floats, Floats], Floats]
+_Moment = Callable[[Sets, Floats], Floats]
 _MOMENTS: dict[str, _Moment] = {
     "DL": _dersimonian_laird,
     "HE": _hedges,
@@ -120,7 +107,7 @@ _MOMENTS: dict[str, _Moment] = {
 }
 
 
-def solve_q(effects: Effects, target: Floats, keep: Bools) -> tuple[Floats, Bools]:
+def solve_q(sets: Sets, target: Floats) -> tuple[Floats, Bools]:
     """Find the τ² at which q falls to a target; 0 where it is below it already.
 
     ``1/q`` is nearly linear in τ² (exactly, where all v are equal), so Newton's method is run on it, held inside a
@@ -135,7 +122,7 @@ def solve_q(effects: Effects, target: Floats, keep: Bools) -> tuple[Floats, Bool
     low, high = np.zeros_like(tau2), np.full_like(tau2, np.inf)
     done = np.zeros(len(target), bool)
     for step in range(_STEPS):
-        at = solve(effects, tau2, keep)
+        at = sets.solve(tau2)
         if step == 0:
             done |= ~(at.q > target)  # a root at zero; NaN where the set has no estimate
         low = np.where(at.q > target, np.maximum(low, tau2), low)
@@ -145,12 +132,13 @@ def solve_q(effects: Effects, target: Floats, keep: Bools) -> tuple[Floats, Bool
         new = tau2 + move
         outside = (new < low) | (new > high)
         new = np.where(outside, (low + np.where(np.isinf(high), 2 * low + 1, high)) / 2, new)
-        done |= np.abs(new - tau2) <= 4e-16 * tau2
-        done |= np.abs(at.q / target - 1) <= 1e-15
+        before = done | (np.abs(at.q / target - 1) <= 1e-15)
+        # a Newton step doubles the digits: after one below 1e-9, all are right
+        done = before | (~outside & (np.abs(new - tau2) <= 1e-9 * tau2))
+        tau2 = np.where(before, tau2, new)
         if done.all():
             break
-        tau2 = np.where(done, tau2, new)
-    return tau2, done | (np.abs(solve(effects, tau2, keep).q / target - 1) < 1e-10)
+    return tau2, done | (np.abs(sets.solve(tau2).q / target - 1) < 1e-10)
 
 
 def tau2_error(effects: Effects, method: str, tau2: float) -> float:
@@ -186,8 +174,8 @@ def tau2_error(effects: Effects, method: str, tau2: float) -> float:
 def _hedges_error(effects: Effects, tau2: float) -> float:
     """Variance of ``y'(I − H)y/(k − p)``: ``2 tr(PVPV) + 4 τ² tr(PV) + 2 τ⁴ tr P`` with P = I − H."""
     spare = effects.k - effects.p
-    once = weighted_sums(effects, effects.v[None])
-    twice = weighted_sums(effects, effects.v[None] ** 2)
+    whole = Subsets(effects)
+    once, twice = plain_sums(whole, effects.v), plain_sums(whole, effects.v**2)
     trace = once.one - np.trace(once.xx, axis1=1, axis2=2)  # the basis is orthonormal: (X'X)⁻¹ is the identity
     square = twice.one - 2 * np.trace(twice.xx, axis1=1, axis2=2) + np.einsum("nij,nji->n", once.xx, once.xx)
     return float(np.sqrt(2 * square + 4 * tau2 * trace + 2 * tau2**2 * spare)[0] / spare)
@@ -196,7 +184,7 @@ def _hedges_error(effects: Effects, tau2: float) -> float:
 def _sidik_jonkman_error(effects: Effects, tau2: float) -> float:
     """Variance of ``τ₀² y'Py/(k − p)`` with P at the weights 1/(v + τ₀²)."""
     spare = effects.k - effects.p
-    first = raw_variance(effects, np.ones((1, effects.k), bool))
+    first = raw_variance(Subsets(effects))
     at = solve(effects, first)
     # V = W⁻¹ − τ₀² I, so that products with V are products with P
     pvpv = spare - 2 * first * at.trace_p + first**2 * at.trace_pp
