@@ -108,12 +108,17 @@ def take_effects(frame: pd.DataFrame, others: Sequence[str] = ()) -> tuple[pd.Da
         If a variance is zero, negative or infinite, an effect infinite, or no row is left.
     """
     require(frame, EFFECT, VARIANCE, *others)
-    effects = frame.assign(**{name: numbers(frame, name) for name in (EFFECT, VARIANCE)})
-    present = effects[[EFFECT, VARIANCE, *others]].notna().all(axis=1).to_numpy()
-    kept = effects.loc[present]
-    if kept.empty:
+    y, v = numbers(frame, EFFECT), numbers(frame, VARIANCE)
+    present = ~(np.isnan(y) | np.isnan(v))
+    for name in others:
+        present &= frame[name].notna().to_numpy()
+    if not present.any():
         raise DataError(f"0 of {count(len(frame), 'row')} have an effect, a variance and all named columns.")
-    y, v = kept[EFFECT].to_numpy(), kept[VARIANCE].to_numpy()
+    y, v = y[present], v[present]
+    kept = frame.copy(deep=False) if present.all() else frame.loc[present]
+    for name, values in ((EFFECT, y), (VARIANCE, v)):
+        if frame[name].dtype != np.float64:
+            kept = kept.assign(**{name: values})
     way_out = "Correct the coding, or leave these effects out."
     refuse(kept, np.isinf(y), "effects are infinite", way_out, y)
     refuse(kept, v == 0, "variances are zero", f"A variance of 0 would have all the weight. {way_out}")

@@ -19,7 +19,7 @@ Ints = NDArray[np.integer[Any]]
 EFFECT_LEVEL = "effect"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Level:
     """One level.
 
@@ -28,19 +28,25 @@ class Level:
     name : str
         As in ``variance()``: ``study``, ``study/effect``.
     codes : ndarray of int, shape (k,)
-        Group of each row, from 0, in order of appearance.
-    labels : tuple of str
-        Ids of the groups.
+        Group of each row, from 0, in order of appearance; −1 for rows of no group.
+    n : int
+        Groups.
+    path : tuple of str
+        Columns whose combinations are the groups.
     """
 
     name: str
     codes: Ints
-    labels: tuple[str, ...]
+    n: int
+    path: tuple[str, ...]
 
-    @property
-    def n(self) -> int:
-        """Groups."""
-        return len(self.labels)
+    def labels(self, rows: pd.DataFrame) -> list[str]:
+        """Ids of the groups, such as ``12/3``, from the rows that the codes are about."""
+        own = np.flatnonzero(self.codes >= 0)
+        first = own[np.unique(self.codes[own], return_index=True)[1]]
+        named = rows.iloc[first]
+        columns = [named[name] if name in rows.columns else named.index for name in self.path]
+        return ["/".join(map(_text, ids)) for ids in zip(*columns, strict=True)]
 
 
 def read_random(random: str | Sequence[str]) -> tuple[tuple[str, ...], ...]:
@@ -74,17 +80,15 @@ def columns_of(paths: Sequence[Sequence[str]], frame: pd.DataFrame) -> list[str]
 def levels_of(path: Sequence[str], frame: pd.DataFrame) -> list[Level]:
     """Levels of one path, outer first."""
     found: list[Level] = []
-    codes, labels = np.zeros(len(frame), np.int64), pd.Index([""])
+    codes = np.zeros(len(frame), np.int64)
     for at, name in enumerate(path):
-        column = frame[name] if name in frame.columns else pd.Series(np.arange(len(frame)), index=frame.index)
-        own, ids = pd.factorize(column)
-        pair, unique = pd.factorize(codes * len(ids) + own)
-        outer, inner = np.divmod(unique, len(ids))
-        texts = [
-            _text(ids[j]) if at == 0 else f"{labels[i]}/{_text(ids[j])}" for i, j in zip(outer, inner, strict=True)
-        ]
-        codes, labels = pair.astype(np.int64), pd.Index(texts)
-        found.append(Level("/".join(path[: at + 1]), codes, tuple(texts)))
+        if name in frame.columns:
+            own, ids = pd.factorize(frame[name])
+            codes, unique = pd.factorize(codes * len(ids) + own)
+            n = len(unique)
+        else:  # every row is an effect of its own
+            codes, n = np.arange(len(frame)), len(frame)
+        found.append(Level("/".join(path[: at + 1]), codes.astype(np.int64), n, tuple(path[: at + 1])))
     return found
 
 
@@ -107,7 +111,7 @@ def without_repeats(levels: Sequence[Level]) -> tuple[list[Level], list[str]]:
     return kept, notes
 
 
-def check_levels(levels: Sequence[Level], k: int) -> None:
+def check_levels(levels: Sequence[Level], frame: pd.DataFrame) -> None:
     """Refuse levels that the data cannot tell.
 
     Raises
@@ -118,7 +122,7 @@ def check_levels(levels: Sequence[Level], k: int) -> None:
     for level in levels:
         if level.n == 1:
             raise DesignError(
-                f"The level {level.name!r} has 1 group ({level.labels[0]!r}) in {count(k, 'effect')}: how groups "
+                f"The level {level.name!r} has 1 group ({level.labels(frame)[0]!r}) in {count(len(frame), 'effect')}: how groups "
                 "differ cannot be told from one. Leave the level out of random=, or pool within the study."
             )
 

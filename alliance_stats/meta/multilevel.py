@@ -151,6 +151,23 @@ def refit(result: MultilevelResult, begin: Floats | None = None, **changes: Any)
     return _multilevel({**result.asked, **changes}, begin)
 
 
+def robust_uncertainty(result: MultilevelResult, kind: str = "CR2", cluster: str | None = None) -> Uncertainty:
+    """Robust covariance and tests for a model that is fitted already.
+
+    Parameters
+    ----------
+    result : MultilevelResult
+    kind : str
+        As ``robust`` of :func:`multilevel`.
+    cluster : str, optional
+        Column of the clusters; the outermost level by default.
+    """
+    outer = read_random(result.asked["random"])[0][0]
+    clusters, name = _clusters(result.structure, cluster, outer)
+    chosen, _ = _robust_kind(kind, result.structure, clusters, True)
+    return _uncertainty(result.problem, result.peak, result.part, result.structure, chosen, clusters, name, "z")
+
+
 def _check_words(method: str, test: str, robust: str | None) -> None:
     from alliance_stats.engine.pooling.robust import KINDS
 

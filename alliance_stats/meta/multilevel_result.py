@@ -208,7 +208,11 @@ class MultilevelResult(MetaResult):
         estimate = (value * term.sums(evaluation.py[None])[0])[own]
         error = np.sqrt(np.maximum(value - value**2 * spread, 0.0))[own]
         half = float(t_quantile(0.5 + self.level / 2, np.inf)) * error
-        columns = {"level": self.structure.levels[at].labels, "estimate": estimate, "std_error": error}
+        columns = {
+            "level": self.structure.levels[at].labels(self.structure.rows),
+            "estimate": estimate,
+            "std_error": error,
+        }
         return pd.DataFrame({**columns, "ci_low": estimate - half, "ci_high": estimate + half})
 
     # ---- tests and predictions ---------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def build(
     """
     nested, remarks = without_repeats(levels_of(paths[0], kept))
     crossed = [level for path in paths[1:] for level in without_repeats(levels_of(path, kept))[0]]
-    check_levels([*nested, *crossed], len(kept))
+    check_levels([*nested, *crossed], kept)
     _check_crossed(crossed)
     order = order_of(nested)
     given = None if V is None else given_covariance(V, kept, effects, nested[0].codes)
@@ -135,10 +135,9 @@ def _check_crossed(crossed: Sequence[Level]) -> None:
 
 
 def _sorted(level: Level, order: Ints) -> Level:
-    """The level's codes in another order of rows, numbered by their first row; labels follow."""
+    """The level's codes in another order of rows, numbered by their first row."""
     codes = level.codes[order]
-    numbers, first = pd.factorize(codes)
-    return Level(level.name, numbers.astype(np.int64), tuple(level.labels[code] for code in first))
+    return Level(level.name, in_order(codes), level.n, level.path)
 
 
 def _subgroups(rows: pd.DataFrame, study: Ints, working: str, subgroup: str | None) -> Ints | None:
@@ -166,8 +165,8 @@ def _by_subgroup(rows: pd.DataFrame, nested: list[Level], groups: Ints, subgroup
             remarks.append(f"{subgroup} {name!r} comes from {count(n, 'study', 'studies')}: its variance was set to 0.")
         # −1 marks rows of other subgroups; the terms give them no weight
         own = np.where((categories == at)[groups] & (n > 1), groups, -1)
-        labels = tuple(str(group) for group in np.unique(own[own >= 0]))
-        found.append(Level(f"{nested[0].name} ({subgroup}: {name})", own, labels))
+        path = (*nested[0].path, subgroup)
+        found.append(Level(f"{nested[0].name} ({subgroup}: {name})", own, n if n > 1 else 0, path))
     kept = [level for level in found if level.n]
     inner = [level for level in nested[1:] if level.n > np.unique(groups).size]
     return [*kept, *inner], remarks
