@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from alliance_stats.errors import DataError, count
+from alliance_stats.errors import count
 from alliance_stats.models.distributions import check_level
+from alliance_stats.models.intervals import need_optimum
 from alliance_stats.models.parallel import CHUNK, in_parallel, spawn
 from alliance_stats.models.variance_parameters import Kind, ModelParameter, model_parameters, target_of, values_in
 from alliance_stats.names import RESIDUAL
@@ -82,7 +83,8 @@ class Bootstrap:
             it: those that converged, and in which a correlation is defined) and ``note``.
         """
         check_level(level)
-        return pd.DataFrame([parameter.row() | self.summary(parameter, level) for parameter in self.parameters])
+        rows = [parameter.row() | self.summary(parameter, level) for parameter in self.parameters]
+        return pd.DataFrame(rows).astype({"term": "str", "term2": "str"})
 
     def values(self, parameter: ModelParameter) -> np.ndarray:
         """The parameter's value in each refit, (n,)."""
@@ -177,11 +179,7 @@ def bootstrap(fit: MixedResult, n: int, seed: int | None, workers: int, progress
     """Refit a model to outcomes drawn from it; see :meth:`MixedResult.bootstrap`."""
     from alliance_stats.engine.mixed.refit import Refits, Refitter
 
-    if not fit.converged:
-        raise DataError(
-            "The model did not converge, so there is nothing to draw outcomes from. Simplify the random effects until "
-            "glance() says that it converged."
-        )
+    need_optimum(fit)
     seeds = spawn(seed, n)
     chunks = [seeds[at : at + CHUNK] for at in range(0, n, CHUNK)]
     refitter = Refitter(fit.arrays.design, fit.solution)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.linalg import LinAlgError
 
-from alliance_stats.errors import DataError, did_you_mean
+from alliance_stats.errors import DataError, RowsNotKeptError, did_you_mean
 from alliance_stats.models.distributions import check_level
 from alliance_stats.models.variance_parameters import Kind, ModelParameter, model_parameters, target_of
 
@@ -39,6 +39,7 @@ def intervals(
         raise DataError(f"method has no value {method!r}. {did_you_mean(str(method), get_args(IntervalMethod))}")
     check_level(level)
     wanted = _wanted(fit, parameters)
+    need_optimum(fit)
     if method == "profile":
         if any(parameter.kind == "fixed" for parameter in wanted) and fit.method == "REML":
             raise DataError(
@@ -50,7 +51,18 @@ def intervals(
         boot = fit.bootstrap(n, seed, workers=workers, progress=progress)
         rows = [_bootstrapped(boot, parameter, level) for parameter in wanted]
     frame = pd.DataFrame(rows, columns=list(INTERVAL_COLUMNS))
-    return frame.astype({"estimate": float, "ci_low": float, "ci_high": float, "note": str})
+    return frame.astype(
+        {"term": "str", "term2": "str", "note": "str"} | dict.fromkeys(("estimate", "ci_low", "ci_high"), float)
+    )
+
+
+def need_optimum(fit: MixedResult) -> None:
+    """Refuse a fit that did not converge: rises of the criterion are counted from its minimum."""
+    if not fit.converged:
+        raise DataError(
+            "The model did not converge, so its estimates are no point to start from. Simplify the random effects "
+            "until glance() says that it converged."
+        )
 
 
 def _wanted(fit: MixedResult, parameters: Kind | Sequence[Kind] | None) -> list[ModelParameter]:
@@ -70,9 +82,13 @@ def _wanted(fit: MixedResult, parameters: Kind | Sequence[Kind] | None) -> list[
 def _profiled(fit: MixedResult, parameter: ModelParameter, level: float) -> dict[str, object]:
     from alliance_stats.engine.mixed.profile import profile_interval
 
-    target = target_of(fit, parameter)
-    estimate = target.estimate
     low, high, note = np.nan, np.nan, ""
+    try:
+        target = target_of(fit, parameter)
+    except RowsNotKeptError:
+        note = "not found: it depends on the prior weights of the rows, which were not kept"
+        return parameter.row() | {"estimate": np.nan, "ci_low": low, "ci_high": high, "method": "profile", "note": note}
+    estimate = target.estimate
     if np.isnan(estimate):
         note = "not defined: a standard deviation was estimated at zero"
     else:

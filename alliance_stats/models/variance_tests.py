@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.linalg import LinAlgError
 
 from alliance_stats.errors import DataError, count, did_you_mean
+from alliance_stats.models.intervals import need_optimum
 from alliance_stats.models.likelihood_ratio import mixture_p_value, reference_of, statistic_of
 from alliance_stats.models.parallel import CHUNK, in_parallel, spawn
 
@@ -43,6 +44,7 @@ def variance_tests(
     names = fit.arrays.group_names
     if group is not None and group not in names:
         raise DataError(f"No grouping {group!r}. {did_you_mean(group, names)}")
+    need_optimum(fit)
     rows = [_tested(fit, effect, method, n, seed, workers, progress) for effect in _effects(fit, group)]
     frame = pd.DataFrame(rows, columns=list(TEST_COLUMNS))
     return frame.astype({"statistic": float, "df": int, "p_value": float, "reference": str})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -209,6 +210,21 @@ def test_strata_have_a_standard_deviation_each_and_ratios_to_the_first():
     assert_allclose(of(turned, "sd_ratio", "phase[early]"), 1 / of(table, "sd_ratio", "phase[late]")[::-1], rtol=1e-5)
 
 
+def test_prior_weights_in_other_units_leave_all_but_the_residual_standard_deviation():
+    """By definition of the weights: ten times the weight is ten times σ², and all else is the same."""
+    frame = read("data/unbalanced.csv")
+    weight = np.random.default_rng(3).uniform(0.5, 2, len(frame))
+    model = "outcome ~ phase + (1 | patient_id) + (1 | therapist_id)"
+    one, ten = (als.mixed(model, frame.assign(w=factor * weight), weights="w") for factor in (1, 10))
+    ends = ["estimate", "ci_low", "ci_high"]
+    first, second = one.intervals(), ten.intervals()
+    times = np.where(first["parameter"] == "residual_sd", np.sqrt(10), 1)[:, None]
+    assert_allclose(second[ends], times * first[ends], rtol=1e-6)
+    assert_allclose(first.loc[first["parameter"] == "icc", "estimate"], one.icc()["icc"], rtol=1e-9)
+    drawn = [fitted.bootstrap(5, 1).replicates["icc__patient_id"] for fitted in (one, ten)]
+    assert_allclose(drawn[1], drawn[0], rtol=1e-4)
+
+
 def test_fixed_effects_are_profiled_in_ml_fits_only():
     with pytest.raises(DataError, match="Fit with method='ML', use method='bootstrap', or take the intervals of table"):
         fit("alliance ~ session0 + (1 | patient_id)", "data/growth.csv").intervals("fixed")
@@ -227,6 +243,41 @@ def test_what_cannot_be_had_is_refused(options, words):
     fitted = fit("alliance ~ session0 + (1 | patient_id)", "data/growth.csv")
     with pytest.raises(DataError, match=words):
         fitted.intervals(**options)
+
+
+def test_a_fit_that_did_not_converge_has_neither_intervals_nor_tests():
+    fitted = fit("alliance ~ session0 + (1 | patient_id)", "data/growth.csv")
+    story = replace(fitted.solution.story, converged=False)
+    unfinished = replace(fitted, solution=replace(fitted.solution, story=story))
+    for ask in (unfinished.intervals, unfinished.bootstrap, unfinished.test_variance):
+        with pytest.raises(DataError, match="did not converge, so its estimates are no point to start from"):
+            ask()
+
+
+def test_a_fit_to_data_in_parts_has_the_intervals_and_tests_of_the_whole_and_no_bootstrap():
+    frame, formula = read("data/crossed.csv"), INTERVALS["profiled"]["crossed"]["formula"]
+    whole, parts = als.mixed(formula, frame), als.mixed(formula, iter([frame.iloc[:150], frame.iloc[150:]]))
+    ends = ["estimate", "ci_low", "ci_high"]
+    assert_allclose(parts.intervals()[ends], whole.intervals()[ends], rtol=1e-7)
+    assert_allclose(parts.test_variance()["statistic"], whole.test_variance()["statistic"], rtol=1e-7)
+    with pytest.raises(DataError, match="needs the rows of the fit"):
+        parts.bootstrap(3)
+    weighted = als.mixed(formula, iter([frame.assign(w=1.0 + np.arange(len(frame)) % 3)]), weights="w").intervals()
+    shares = weighted["parameter"] == "icc"
+    assert weighted.loc[~shares, ends].notna().all(axis=None)
+    assert weighted.loc[shares, "note"].str.contains("prior weights of the rows, which were not kept").all()
+
+
+def test_patients_without_effects_of_their_own_leave_intervals_for_all_else():
+    fitted = als.mixed(
+        "alliance ~ session0 + (1 | therapist_id)", read("data/crossed.csv"), residual="car1", residual_time="session0"
+    )
+    table = fitted.intervals()
+    assert table["parameter"].tolist() == ["sd", "residual_sd", "rho", "icc"]
+    assert (table["ci_low"] < table["estimate"]).all()
+    assert (table["estimate"] < table["ci_high"]).all()
+    assert fitted.bootstrap(2, 1).replicates["rho__patient_id"].between(0, 1).all()
+    assert fitted.test_variance(method="bootstrap", n=2, seed=1)["p_value"].between(0, 1).all()
 
 
 def test_bootstrap_intervals_are_the_percentiles_of_the_bootstrap():

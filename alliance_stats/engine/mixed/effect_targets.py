@@ -101,7 +101,9 @@ def _reduced(factor: GroupingFactor, n_beside: int, effect: int) -> GroupingFact
         if effect not in block:
             blocks.append(range(at, at + len(block)))
             at += len(block)
-    return replace(factor, effects=tuple(range(at)), blocks=tuple(tuple(block) for block in blocks))
+    no_rows = np.zeros(0, dtype=np.int64)
+    shape = tuple(tuple(block) for block in blocks)
+    return GroupingFactor(factor.name, no_rows, factor.n_levels, tuple(range(at)), shape)
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,9 @@ class _EffectTarget(Target):
         """Factors of ``Place.rest``."""
         shapes: list[Shape] = []
         for f, factor in enumerate(self.solution.state.covariance.factors):
-            if f != self.factor:
+            if f != self.factor and factor.n_effects:
                 shapes.append((f, None, factor))
-            elif self.chart.rest.shape[1]:
+            elif f == self.factor and self.chart.rest.shape[1]:
                 shapes.append((f, self.chart.rest, _reduced(factor, self.chart.n_beside, self.effects[0])))
         return shapes
 

@@ -143,7 +143,7 @@ class Target(ABC):
 
     def start(self) -> Place:
         """Free parameters at the estimate."""
-        return Place(np.zeros((0, 1)), np.zeros(0), self.solution.state.residual, self._rest(self._matrices))
+        return Place(np.zeros((0, 1)), np.zeros(0), self.solution.state.residual, self._rest_at_estimate)
 
     def anywhere(self, size: float) -> Place:
         """Another place to start from: all variances of this (relative) size, without correlations."""
@@ -195,8 +195,13 @@ class Target(ABC):
 
     @cached_property
     def shapes(self) -> list[Shape]:
-        """Factors of ``Place.rest``."""
-        return [(f, None, factor) for f, factor in enumerate(self.solution.state.covariance.factors)]
+        """Factors of ``Place.rest``: those that have effects."""
+        factors = enumerate(self.solution.state.covariance.factors)
+        return [(f, None, factor) for f, factor in factors if factor.n_effects]
+
+    @property
+    def _rest_at_estimate(self) -> CovarianceState | None:
+        return self._rest([self._matrices[f] for f, _, _ in self.shapes])
 
     def _rest(self, matrices: Sequence[Floats]) -> CovarianceState | None:
         return state([shape for _, _, shape in self.shapes], matrices) if self.shapes else None

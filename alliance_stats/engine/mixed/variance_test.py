@@ -11,6 +11,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from alliance_stats.engine.mixed.constrained import Held
+from alliance_stats.engine.mixed.covariance import state
 from alliance_stats.engine.mixed.design import Floats, MixedDesign
 from alliance_stats.engine.mixed.draw import draw_outcomes
 from alliance_stats.engine.mixed.effect_targets import EffectDeviation
@@ -59,10 +60,10 @@ class VarianceTest:
     @cached_property
     def without(self) -> MixedSolution:
         """The fit without the effect, to draw outcomes from (its inference is not meant to be used)."""
-        evaluation, coordinates = self._held.evaluation, self.solution._coordinates
-        log_sigma2 = self._held.layout.log_sigma2
-        assert log_sigma2 is not None
-        sigma2 = float(np.exp(log_sigma2))
+        layout, coordinates, point = self._held.layout, self.solution._coordinates, self.solution.state
+        covariance = state(point.covariance.factors, layout.matrices)
+        evaluation = self.solution._evaluation.at(replace(point, covariance=covariance, residual=layout.residual))
+        sigma2 = evaluation.sigma2
         return replace(
             self.solution,
             beta=coordinates.fixed_to_raw(evaluation.beta),
