@@ -122,8 +122,8 @@ def check_levels(levels: Sequence[Level], frame: pd.DataFrame) -> None:
     for level in levels:
         if level.n == 1:
             raise DesignError(
-                f"The level {level.name!r} has 1 group ({level.labels(frame)[0]!r}) in {count(len(frame), 'effect')}: how "
-                "groups differ cannot be told from one. Leave the level out of random=, or pool within the study."
+                f"The level {level.name!r} has 1 group ({level.labels(frame)[0]!r}) in {count(len(frame), 'effect')}: "
+                "how groups differ cannot be told from one. Leave the level out of random=, or pool within the study."
             )
 
 
