@@ -45,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument(
         "--real-ids", action="store_true", help="show ids as they are in the file instead of pseudonyms"
     )
+    report.add_argument(
+        "--min-cell", type=int, metavar="N", help="show no count below N, nor figures of single patients (default: all)"
+    )
     report.add_argument("--quiet", action="store_true", help="no progress, no closing lines")
     return parser
 
@@ -96,6 +99,7 @@ def _report(options: argparse.Namespace) -> StudyReport:
         outcome=study.report.outcome or OUTCOME,
         title=study.report.title or study.title,
         pseudonyms=study.report.pseudonyms and not options.real_ids,
+        min_cell=study.report.min_cell if options.min_cell is None else options.min_cell,
         assumed=study.assumed,
         overwrite=options.overwrite,
         progress=not options.quiet,

@@ -126,6 +126,25 @@ def test_ids_are_pseudonyms_unless_asked_for(clinic, tmp_path, monkeypatch, flag
     assert asked["pseudonyms"] is expected
 
 
+@pytest.mark.parametrize(
+    ("flags", "in_study", "expected"),
+    [([], "", 1), ([], "min_cell = 5\n", 5), (["--min-cell", 3], "min_cell = 5\n", 3)],
+)
+def test_the_least_count_shown_is_that_of_the_command_line_or_else_of_the_study(
+    clinic, tmp_path, monkeypatch, flags, in_study, expected
+):
+    asked = {}
+
+    def study_report(sessions, out, **named):
+        asked.update(named)
+        return pipeline.StudyReport(out, None, {}, True)
+
+    monkeypatch.setattr(pipeline, "study_report", study_report)
+    (tmp_path / "study.toml").write_text(f"{STUDY}[report]\n{in_study}")
+    assert run(clinic, "--study", tmp_path / "study.toml", *flags) == DONE
+    assert asked["min_cell"] == expected
+
+
 def test_it_runs_as_a_module(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "alliance_stats", "report", str(tmp_path / "none.csv")],

@@ -17,7 +17,7 @@ from alliance_stats.errors import DataError, StudyFileError, count, did_you_mean
 
 TABLES = ("title", "file", "columns", "scores", "report")
 FILE_KEYS = ("path", "delimiter", "decimal", "encoding", "missing", "date_format", "on_faults")
-REPORT_KEYS = ("title", "alliance", "outcome", "pseudonyms")
+REPORT_KEYS = ("title", "alliance", "outcome", "pseudonyms", "min_cell")
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,15 @@ class ReportOptions:
         Names of the scores that play these parts; None where the study has no such score.
     pseudonyms : bool
         Whether ids are replaced before anything is written.
+    min_cell : int
+        The smallest count that may be shown; 1 shows all.
     """
 
     title: str = ""
     alliance: str | None = None
     outcome: str | None = None
     pseudonyms: bool = True
+    min_cell: int = 1
 
 
 @dataclass(frozen=True)
@@ -217,8 +220,11 @@ def _report(table: Mapping[str, Any], scores: list[str], problems: list[str]) ->
     pseudonyms = table.get("pseudonyms", True)
     if not isinstance(pseudonyms, bool):
         problems.append(f"[report] pseudonyms = {pseudonyms!r} must be true or false")
+    min_cell = table.get("min_cell", 1)
+    if isinstance(min_cell, bool) or not isinstance(min_cell, int) or min_cell < 1:
+        problems.append(f"[report] min_cell = {min_cell!r} must be a whole number, 1 or more")
     title = _text(table, "title", "[report] ", problems)
-    return ReportOptions(title, named["alliance"], named["outcome"], pseudonyms)
+    return ReportOptions(title, named["alliance"], named["outcome"], pseudonyms, min_cell)
 
 
 def study_text(study: Study, available: tuple[str, ...] = ()) -> str:

@@ -158,9 +158,11 @@ class Bootstrap:
         return f"{' '.join(self.notes())}\n\n{self.table().to_string(index=False)}"
 
     def _repr_html_(self) -> str:
-        from html import escape
+        from alliance_stats.report.markup import html_text
+        from alliance_stats.report.table_writers import NO_MATHJAX
 
-        return f"<p>{escape(' '.join(self.notes()))}</p>{self.table().to_html(index=False)}"
+        table = self.table().to_html(index=False, escape=True, classes=NO_MATHJAX)
+        return f"<p>{html_text(' '.join(self.notes()))}</p>{table}"
 
 
 def column_name(parameter: ModelParameter) -> str:

@@ -141,7 +141,8 @@ def _writer(kind: str | None, members: list[object], decimal: DecimalMark) -> Ca
     if name == "df":
         return lambda value, _: numbers.degrees_of_freedom(_n(value), decimal=decimal)
     if name == "whole":
-        return lambda value, _: numbers.whole(_n(value), decimal=decimal)
+        # A text in a column of counts stands for one that is not shown.
+        return lambda value, _: value if isinstance(value, str) else numbers.whole(_n(value), decimal=decimal)
     return (lambda value, _: "") if name == "blank" else (lambda value, _: _text_cell(value))
 
 

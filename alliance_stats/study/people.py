@@ -11,14 +11,15 @@ from alliance_stats.names import PATIENT, SESSION, THERAPIST
 from alliance_stats.report.document import Section
 from alliance_stats.report.figures.attendance import attendance
 from alliance_stats.report.sentences import Sentences, join
+from alliance_stats.report.small_cells import few, is_small
 from alliance_stats.report.tables import ResultTable
 from alliance_stats.study.answers import Answer, plain
 
 
-def who(sessions: SessionTable, scores: tuple[str, ...]) -> Answer:
+def who(sessions: SessionTable, scores: tuple[str, ...], min_cell: int = 1) -> Answer:
     """Count who is in the data, and say which rows were left out while reading."""
     frame = sessions.frame
-    counts = _counts(frame, sessions, scores)
+    counts = _counts(frame, sessions, scores, min_cell)
     changes = changes_of(frame)
     observed = frame[[PATIENT, SESSION]].assign(observed=frame[list(scores)].notna().any(axis=1))
     tables = [
@@ -33,7 +34,9 @@ def who(sessions: SessionTable, scores: tuple[str, ...]) -> Answer:
         key="who",
         heading="Who is in the data",
         question="Which patients, therapists and sessions is this report about?",
-        sentences=join(_people(frame, scores), _moves(frame, changes), _left_out(sessions)),
+        sentences=join(
+            _people(frame, scores, min_cell), _moves(frame, changes, min_cell), _left_out(sessions, min_cell)
+        ),
         tables=tuple(tables),
         figure=attendance(observed, simulated=sessions.source.simulated),
         notes=_reading(sessions),
@@ -70,7 +73,7 @@ def changes_of(frame: pd.DataFrame) -> pd.DataFrame:
     return change_summary(frame)
 
 
-def _counts(frame: pd.DataFrame, sessions: SessionTable, scores: tuple[str, ...]) -> pd.DataFrame:
+def _counts(frame: pd.DataFrame, sessions: SessionTable, scores: tuple[str, ...], min_cell: int) -> pd.DataFrame:
     rows: list[tuple[str, int, str]] = [("Sessions (rows)", len(frame), "")]
     rows.append(("Patients", frame[PATIENT].nunique(), ""))
     lengths = _lengths_of(frame, scores)
@@ -79,7 +82,7 @@ def _counts(frame: pd.DataFrame, sessions: SessionTable, scores: tuple[str, ...]
         named = frame.dropna(subset=[THERAPIST])
         rows.append(("Therapists", named[THERAPIST].nunique(), ""))
         caseload = named.groupby(THERAPIST)[PATIENT].nunique()
-        rows.append(("Patients per therapist", len(caseload), _median_range(caseload)))
+        rows.append(("Patients per therapist", len(caseload), _median_range(caseload, min_cell)))
         rows.append(("Changes of therapist", len(changes_of(frame)), ""))
     for score in scores:
         title = sessions.codebook.get(score).title
@@ -93,12 +96,21 @@ def _lengths_of(frame: pd.DataFrame, scores: tuple[str, ...]) -> pd.Series:
     return scored.groupby(frame[PATIENT]).sum()
 
 
-def _median_range(values: pd.Series) -> str:
-    return f"{values.median():g} ({values.min()}–{values.max()})" if len(values) else ""
+def _median_range(values: pd.Series, min_cell: int = 1) -> str:
+    """Median and range; of caseloads, which count people, none below the smallest count that may be shown."""
+    if not len(values):
+        return ""
+    middle, low, high = (
+        f"< {min_cell}" if is_small(value, min_cell) else f"{value:g}"
+        for value in (values.median(), values.min(), values.max())
+    )
+    return f"{middle} ({low}–{high})"
 
 
-def _people(frame: pd.DataFrame, scores: tuple[str, ...]) -> Sentences:
-    therapists = f" with {count(frame[THERAPIST].nunique(), 'therapist')}" if _names_therapists(frame) else ""
+def _people(frame: pd.DataFrame, scores: tuple[str, ...], min_cell: int) -> Sentences:
+    therapists = ""
+    if _names_therapists(frame):
+        therapists = f" with {few(frame[THERAPIST].nunique(), 'therapist', min_cell)}"
     lengths = _lengths_of(frame, scores)
     sessions, patients = count(len(frame), "session"), count(frame[PATIENT].nunique(), "patient")
     return Sentences.plain(
@@ -107,7 +119,7 @@ def _people(frame: pd.DataFrame, scores: tuple[str, ...]) -> Sentences:
     )
 
 
-def _moves(frame: pd.DataFrame, changes: pd.DataFrame) -> Sentences:
+def _moves(frame: pd.DataFrame, changes: pd.DataFrame, min_cell: int) -> Sentences:
     if not _names_therapists(frame):
         return Sentences(
             "The data name no therapists; differences between therapists and changes of therapist are left out."
@@ -115,18 +127,23 @@ def _moves(frame: pd.DataFrame, changes: pd.DataFrame) -> Sentences:
     if changes.empty:
         return Sentences("No patient changed therapist; the section on changes of therapist is left out.")
     n_patients, n_returns = changes[PATIENT].nunique(), int(changes["returned"].sum())
-    returns = f", of which {n_returns} to a former therapist" if n_returns else ""
+    if is_small(n_patients, min_cell):
+        return Sentences(f"At least one patient, but {few(n_patients, 'patient', min_cell)}, changed therapist.")
+    number = f"fewer than {min_cell}" if is_small(n_returns, min_cell) else n_returns
+    returns = f", of which {number} to a former therapist" if n_returns else ""
     return Sentences(
         f"{count(n_patients, 'patient', 'patients')} changed therapist ({count(len(changes), 'change')} in "
         f"all{returns})."
     )
 
 
-def _left_out(sessions: SessionTable) -> Sentences:
+def _left_out(sessions: SessionTable, min_cell: int) -> Sentences:
     faults = sessions.faults
     gone = faults[faults["done"] == "row left out"]
     if gone.empty:
         return Sentences("No row of the file was left out while reading it.")
-    reasons = "; ".join(f"{row.fault} ({row.n})" for row in gone.itertuples())
     n = sessions.source.n_rows - len(sessions)
+    if any(is_small(number, min_cell) for number in (n, *gone["n"])):
+        return Sentences.plain(f"Rows of the file were left out: {'; '.join(gone['fault'])}.")
+    reasons = "; ".join(f"{row.fault} ({row.n})" for row in gone.itertuples())
     return Sentences.plain(f"{n} of {sessions.source.n_rows} rows of the file were left out: {reasons}.")

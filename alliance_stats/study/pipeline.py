@@ -8,6 +8,7 @@ import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +20,9 @@ from alliance_stats.errors import DataError, count
 from alliance_stats.names import ALLIANCE, OUTCOME, PATIENT, SESSION, THERAPIST
 from alliance_stats.report.document import Document, render_html
 from alliance_stats.report.figures.canvas import save
+from alliance_stats.report.small_cells import check_min_cell, is_small
 from alliance_stats.study.answers import Answer
+from alliance_stats.study.disclosure import withheld
 from alliance_stats.study.folder import check_free, replaced
 from alliance_stats.study.people import changes_of, who
 from alliance_stats.study.sections import (
@@ -85,6 +88,7 @@ def study_report(
     outcome: str = OUTCOME,
     title: str = "",
     pseudonyms: bool = True,
+    min_cell: int = 1,
     assumed: tuple[str, ...] = (),
     overwrite: bool = False,
     progress: bool = False,
@@ -103,6 +107,11 @@ def study_report(
         Title of the page.
     pseudonyms : bool
         Show ``P001`` and ``T01`` for patients and therapists instead of their ids.
+    min_cell : int
+        The smallest count that may be shown, for reports that leave the house. Smaller counts of patients, therapists,
+        sessions or rows are replaced by ``< 5`` in tables (``null`` in ``results.json``), with the means that rest on
+        them; notes that name one are withheld, sections that rest on fewer people refused, and figures that draw
+        single patients left out. 1 shows all. What can be worked out from other numbers is not hidden.
     assumed : tuple of str
         What was assumed about the file, in words; shown at the top of the page.
     overwrite : bool
@@ -119,26 +128,28 @@ def study_report(
     OutputExistsError
         If the folder exists and may not be replaced.
     DataError
-        If the data have neither score, or no sessions.
+        If the data have neither score, no sessions, or fewer patients than ``min_cell``.
     """
     check_free(Path(out), overwrite)
     table = _as_table(sessions)
+    _check_cells(table, min_cell)
     scores = tuple(name for name in (alliance, outcome) if name in table.frame)
     if not scores:
         require_columns(table.frame, alliance, outcome)
     shown = with_pseudonyms(table) if pseudonyms else table
-    answers = list(_asked(_questions(shown, alliance, outcome, scores), progress))
+    asked = _asked(_questions(shown, alliance, outcome, scores, min_cell), progress)
+    answers = [withheld(answer, min_cell) for answer in asked]
     document = Document(
         title=title or f"Alliance and outcome: {table.source.name}",
         subtitle=_size(table),
         sections=tuple(answer.section for answer in answers),
         warnings=(*_assumptions(assumed), *_missing_scores(alliance, outcome, scores)),
-        provenance=_provenance(table),
+        provenance=_provenance(table, min_cell),
         references=_REFERENCES,
         simulated=table.source.simulated,
     )
     converged = all(answer.converged for answer in answers)
-    results = _results(table, answers, converged)
+    results = _results(table, answers, converged, min_cell)
     with replaced(Path(out), overwrite) as folder:
         _write(folder, document, results)
     return StudyReport(Path(out), document, results, converged)
@@ -147,6 +158,15 @@ def study_report(
 def _size(table: SessionTable) -> str:
     patients = count(table.frame[PATIENT].nunique(), "patient")
     return f"{count(len(table), 'session')} of {patients}, from {table.source.name}"
+
+
+def _check_cells(table: SessionTable, min_cell: int) -> None:
+    n_patients = table.frame[PATIENT].nunique()
+    if n_patients < check_min_cell(min_cell):
+        raise DataError(
+            f"The data have fewer than {min_cell} patients, so that with min_cell={min_cell} nothing may be shown. "
+            "Give a smaller min_cell, or more data."
+        )
 
 
 def _as_table(sessions: SessionTable | pd.DataFrame) -> SessionTable:
@@ -162,19 +182,20 @@ def _as_table(sessions: SessionTable | pd.DataFrame) -> SessionTable:
 
 
 def _questions(
-    sessions: SessionTable, alliance: str, outcome: str, scores: tuple[str, ...]
+    sessions: SessionTable, alliance: str, outcome: str, scores: tuple[str, ...], min_cell: int
 ) -> list[tuple[str, Callable[[], Answer]]]:
     """The sections that these data allow, in the order of the page."""
     frame = sessions.frame
-    asked: list[tuple[str, Callable[[], Answer]]] = [("who is in the data", lambda: who(sessions, scores))]
+    asked: list[tuple[str, Callable[[], Answer]]] = [("who is in the data", lambda: who(sessions, scores, min_cell))]
     if alliance in scores:
         asked.append(("alliance over sessions", lambda: alliance_over_sessions(sessions, alliance)))
     if len(scores) == 2:
         asked.append(("alliance and outcome", lambda: alliance_with_outcome(sessions, outcome, alliance)))
     if alliance in scores and len(changes_of(frame)):
-        asked.append(("change of therapist", lambda: change_of_therapist(sessions, alliance)))
+        asked.append(("change of therapist", lambda: change_of_therapist(sessions, alliance, min_cell)))
     if THERAPIST in frame and frame[THERAPIST].notna().any():
-        asked.append(("differences between therapists", lambda: differences_between_therapists(sessions, scores[-1])))
+        ask = partial(differences_between_therapists, sessions, scores[-1], min_cell)
+        asked.append(("differences between therapists", ask))
     return asked
 
 
@@ -198,28 +219,31 @@ def _assumptions(assumed: tuple[str, ...]) -> tuple[str, ...]:
     return (f"No study file was given. Assumed from the column names: {' '.join(assumed)}",)
 
 
-def _provenance(table: SessionTable) -> dict[str, str]:
+def _provenance(table: SessionTable, min_cell: int) -> dict[str, str]:
     return {
         "Made with": f"alliance_stats {__version__}",
         "Input": table.source.name,
         "SHA-256 of the input": table.source.sha256,
         **{key.capitalize(): value for key, value in table.source.reading.items() if key in ("licence", "citation")},
+        **({"Smallest count shown": str(min_cell)} if min_cell > 1 else {}),
         "Python": platform.python_version(),
         "Date": date.today().isoformat(),
     }
 
 
-def _results(table: SessionTable, answers: list[Answer], converged: bool) -> dict[str, object]:
+def _results(table: SessionTable, answers: list[Answer], converged: bool, min_cell: int) -> dict[str, object]:
+    n_left_out = table.source.n_rows - len(table)
     return {
         "package": "alliance_stats",
         "version": __version__,
         "input": {
             "name": table.source.name,
             "sha256": table.source.sha256,
-            "n_rows": table.source.n_rows,
+            "n_rows": None if is_small(n_left_out, min_cell) else table.source.n_rows,
             "simulated": table.source.simulated,
         },
         "converged": converged,
+        "min_cell": min_cell,
         "sections": {answer.section.key: dict(answer.numbers) for answer in answers},
     }
 

@@ -12,21 +12,26 @@ from alliance_stats.data.session_table import SessionTable
 from alliance_stats.errors import ConvergenceWarning, DataError, DesignError
 from alliance_stats.models.growth import growth
 from alliance_stats.models.question import QuestionResult
-from alliance_stats.models.therapist_change import therapist_change
-from alliance_stats.models.therapist_effects import therapist_effects
+from alliance_stats.models.therapist_change import TherapistChangeResult, therapist_change
+from alliance_stats.models.therapist_effects import TherapistEffectsResult, therapist_effects
 from alliance_stats.models.within_between import within_between
 from alliance_stats.names import PATIENT, RESIDUAL, THERAPIST
 from alliance_stats.report.document import Section
 from alliance_stats.report.figures.canvas import Drawn
+from alliance_stats.report.figures.caterpillar import caterpillar
+from alliance_stats.report.figures.event_aligned import event_aligned
 from alliance_stats.report.sentences import Sentences
+from alliance_stats.report.small_cells import few, is_small
 from alliance_stats.report.tables import ResultTable
 from alliance_stats.study.answers import Answer, numbers_of, plain
+from alliance_stats.study.disclosure import refused
+from alliance_stats.study.people import changes_of
 
 
 def alliance_over_sessions(sessions: SessionTable, alliance: str) -> Answer:
     """How the alliance runs over sessions."""
 
-    def ask() -> tuple[QuestionResult, Drawn, list[ResultTable], dict[str, object]]:
+    def ask() -> tuple[QuestionResult, Drawn | None, list[ResultTable], dict[str, object]]:
         result = growth(sessions, alliance)
         shapes = result.shapes()
         return result, result.plot(), [_shapes_table(shapes)], {"shapes": plain(shapes), "curve": plain(result.curve())}
@@ -43,7 +48,7 @@ def alliance_over_sessions(sessions: SessionTable, alliance: str) -> Answer:
 def alliance_with_outcome(sessions: SessionTable, outcome: str, alliance: str) -> Answer:
     """How alliance goes with outcome, within and between patients."""
 
-    def ask() -> tuple[QuestionResult, Drawn, list[ResultTable], dict[str, object]]:
+    def ask() -> tuple[QuestionResult, Drawn | None, list[ResultTable], dict[str, object]]:
         result = within_between(sessions, outcome, alliance)
         sensitivity = result.sensitivity()
         return (
@@ -58,32 +63,63 @@ def alliance_with_outcome(sessions: SessionTable, outcome: str, alliance: str) -
     return _answer("within-between", "Alliance and outcome", title, question, ask)
 
 
-def change_of_therapist(sessions: SessionTable, alliance: str) -> Answer:
+def change_of_therapist(sessions: SessionTable, alliance: str, min_cell: int = 1) -> Answer:
     """What happens to the alliance at a change of therapist."""
-
-    def ask() -> tuple[QuestionResult, Drawn, list[ResultTable], dict[str, object]]:
-        result = therapist_change(sessions, alliance)
-        return result, result.plot(), [], {"aligned": plain(result.aligned()), "curve": plain(result.curve())}
-
     title = "Alliance Before and After a Change of Therapist"
-    return _answer(
-        "change", "Change of therapist", title, "What happens to the alliance when the therapist changes?", ask
-    )
+    about = ("change", "Change of therapist")
+    question = "What happens to the alliance when the therapist changes?"
+    n_changers = changes_of(sessions.frame)[PATIENT].nunique()
+    if is_small(n_changers, min_cell):
+        return refused(Section(*about, question), few(n_changers, "patient", min_cell), min_cell)
+
+    def ask() -> tuple[QuestionResult, Drawn | None, list[ResultTable], dict[str, object]]:
+        result = therapist_change(sessions, alliance)
+        return _change_shown(result, min_cell)
+
+    return _answer(*about, title, question, ask)
 
 
-def differences_between_therapists(sessions: SessionTable, score: str) -> Answer:
+def _change_shown(
+    result: TherapistChangeResult, min_cell: int
+) -> tuple[QuestionResult, Drawn | None, list[ResultTable], dict[str, object]]:
+    """The result with its figure, whose means rest on no fewer patients than may be shown."""
+    means, curve = result.aligned(), result.curve()
+    numbers: dict[str, object] = {"aligned": plain(means), "curve": plain(curve)}
+    shown = means[means["n"] >= min_cell]
+    if len(shown) == len(means):
+        return result, result.plot(), [], numbers
+    if shown.empty:
+        return result, None, [], numbers
+    words, simulated = result.labelled(result.score), result.fit.simulated
+    return result, event_aligned(shown, curve, score=words, simulated=simulated), [], numbers
+
+
+def differences_between_therapists(sessions: SessionTable, score: str, min_cell: int = 1) -> Answer:
     """How much therapists differ."""
+    about = ("therapists", "Differences between therapists")
+    question = f"How much do therapists differ in {sessions.codebook.get(score).title}?"
+    n_therapists = sessions.frame[THERAPIST].nunique()
+    if is_small(n_therapists, min_cell):
+        return refused(Section(*about, question), few(n_therapists, "therapist", min_cell), min_cell)
 
-    def ask() -> tuple[QuestionResult, Drawn, list[ResultTable], dict[str, object]]:
+    def ask() -> tuple[QuestionResult, Drawn | None, list[ResultTable], dict[str, object]]:
         try:
             result = therapist_effects(sessions, score)
         except DesignError:  # two sessions per patient hold no slope of each patient's own
             result = therapist_effects(sessions, score, random_time=False)
-        numbers = {"effects": plain(result.effects()), "shares": plain(result.shares()), "test": result.test}
-        return result, result.plot(), [_shares_table(result.shares())], numbers
+        effects = result.effects()
+        numbers = {"effects": plain(effects), "shares": plain(result.shares()), "test": result.test}
+        return result, _effects_drawn(result, effects, min_cell), [_shares_table(result.shares())], numbers
 
-    question = f"How much do therapists differ in {sessions.codebook.get(score).title}?"
-    return _answer("therapists", "Differences between therapists", "Differences Between Therapists", question, ask)
+    return _answer(*about, "Differences Between Therapists", question, ask)
+
+
+def _effects_drawn(result: TherapistEffectsResult, effects: pd.DataFrame, min_cell: int) -> Drawn:
+    """The figure of the effects, without caseloads where one of them may not be shown."""
+    if (effects["n_patients"] >= min_cell).all():
+        return result.plot()
+    unit = f"Therapist effect on {result.labelled(result.score)} (points)"
+    return caterpillar(effects.drop(columns=["n_patients", "n_sessions"]), unit=unit, simulated=result.fit.simulated)
 
 
 def _answer(
@@ -91,7 +127,7 @@ def _answer(
     heading: str,
     table_title: str,
     question: str,
-    ask: Callable[[], tuple[QuestionResult, Drawn, list[ResultTable], dict[str, object]]],
+    ask: Callable[[], tuple[QuestionResult, Drawn | None, list[ResultTable], dict[str, object]]],
 ) -> Answer:
     """Put the question; where the data cannot tell, the section says why."""
     try:

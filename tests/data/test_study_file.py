@@ -124,6 +124,8 @@ def test_several_problems_are_listed_together(study):
         (SMALL + "[file]\non_fault = 'raise'\n", "Did you mean 'on_faults'"),
         (SMALL + "[file]\nencoding = 'latin-9-ish'\n", "encoding='latin-9-ish' is not known"),
         (SMALL + "[report]\npseudonyms = 'yes'\n", "pseudonyms = 'yes' must be true or false"),
+        (SMALL + "[report]\nmin_cell = 0\n", "min_cell = 0 must be a whole number, 1 or more"),
+        (SMALL + "[report]\nmin_cell = true\n", "min_cell = True must be a whole number, 1 or more"),
         (
             SMALL + "[scores.wai]\ncolumn = 'w'\n[report]\nalliance = 'wia'\n",
             "'wia' is none of the scores. Did you mean 'wai'",
