@@ -32,13 +32,15 @@ PER_STUDY = 5
 
 
 def simulate(k: int, seed: int = 1) -> pd.DataFrame:
-    """Effects in studies of five, with variances between and within studies and two moderators."""
+    """Effects in studies of five: variances at two levels, sampling errors that correlate by .6, two moderators."""
     rng = np.random.default_rng(seed)
     study = np.repeat(np.arange(k // PER_STUDY), PER_STUDY)
     v = rng.uniform(0.01, 0.1, k)
     true = 0.3 + 0.2 * rng.normal(size=k // PER_STUDY)[study] + 0.15 * rng.normal(size=k)
     moderators = {"x": rng.normal(size=k), "z": rng.normal(size=k // PER_STUDY)[study]}
-    return pd.DataFrame({"study": study, "yi": true + rng.normal(size=k) * np.sqrt(v), "vi": v, **moderators})
+    shared = rng.normal(size=k // PER_STUDY)[study]
+    error = np.sqrt(v) * (np.sqrt(0.6) * shared + np.sqrt(0.4) * rng.normal(size=k))
+    return pd.DataFrame({"study": study, "yi": true + error, "vi": v, **moderators})
 
 
 def _pool(effects: pd.DataFrame) -> list[float]:

@@ -5,6 +5,7 @@ from alliance_stats.meta.effect_sizes import effect_sizes
 from alliance_stats.meta.influence import baujat, cumulative, gosh, influence, leave_one_out
 from alliance_stats.meta.multilevel import multilevel
 from alliance_stats.meta.pool import pool
+from alliance_stats.meta.read_effects import read_effects
 from alliance_stats.meta.regress import regress
 from alliance_stats.meta.robust import robust
 from alliance_stats.meta.sampling import sampling_covariance
@@ -19,6 +20,7 @@ __all__ = [
     "leave_one_out",
     "multilevel",
     "pool",
+    "read_effects",
     "regress",
     "robust",
     "sampling_covariance",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
+from alliance_stats.engine.lazy import lazy
 from alliance_stats.engine.pooling.likelihood import drop_points, log_likelihood
 from alliance_stats.engine.pooling.sets import Subsets
 from alliance_stats.engine.pooling.sums import Effects, prepare, solve
@@ -29,8 +30,8 @@ class Regression:
     ----------
     effects : Effects
     method, test : str
-    tau2, tau2_error : float
-        Between-study variance and its standard error, in squared units of the effects.
+    tau2 : float
+        Between-study variance, in squared units of the effects.
     beta : ndarray of shape (p,)
     covariance : ndarray of shape (p, p)
         Of the coefficients, with the factor ``scale`` in it.
@@ -38,10 +39,8 @@ class Regression:
         Knapp and Hartung's factor (1 for z and t).
     df : float
         Degrees of freedom of the tests; infinite for z.
-    q, q_df : float
-        Cochran's Q of the residuals at τ² = 0.
-    typical_v : float
-        The "typical" sampling variance of Higgins & Thompson (2002).
+    q_df : int
+        Degrees of freedom of Cochran's Q.
     converged : bool
     """
 
@@ -49,15 +48,33 @@ class Regression:
     method: str
     test: str
     tau2: float
-    tau2_error: float
     beta: Floats
     covariance: Floats
     scale: float
     df: float
-    q: float
     q_df: int
-    typical_v: float
     converged: bool
+
+    @lazy
+    def _fixed(self) -> tuple[float, float]:
+        """Q and the trace of P at τ² = 0."""
+        at = solve(self.effects, np.zeros(1))
+        return float(at.q[0]), float(at.trace_p[0])
+
+    @lazy
+    def q(self) -> float:
+        """Cochran's Q of the residuals at τ² = 0."""
+        return self._fixed[0] if self.q_df > 0 else 0.0
+
+    @lazy
+    def typical_v(self) -> float:
+        """The "typical" sampling variance of Higgins & Thompson (2002)."""
+        return self.q_df / self._fixed[1] if self.q_df > 0 else float("nan")
+
+    @lazy
+    def tau2_error(self) -> float:
+        """Standard error of τ² by its large-sample variance; NaN where none is known."""
+        return tau2_error(self.effects, self.method, self.tau2) if self.q_df > 0 else float("nan")
 
     @property
     def i2(self) -> float:
@@ -108,21 +125,18 @@ def fit_regression(y: Floats, v: Floats, x: Floats, method: str = "REML", test: 
     spare = effects.k - effects.p
     estimate = estimate_tau2(Subsets(effects), method)
     tau2 = float(estimate.value[0])
-    at, fixed = solve(effects, estimate.value), solve(effects, np.zeros(1))
+    at = solve(effects, estimate.value)
     scale = knapp_hartung(float(at.q[0]), spare, test)
     return Regression(
         effects,
         method,
         test,
         tau2,
-        tau2_error(effects, method, tau2) if spare > 0 else float("nan"),
         effects.coefficients(at.beta[0]),
         effects.covariance(at.inverse[0]) * scale,
         scale,
         np.inf if test == "z" else float(spare),
-        float(fixed.q[0]) if spare > 0 else 0.0,
         spare,
-        float(spare / fixed.trace_p[0]) if spare > 0 else float("nan"),
         bool(estimate.converged[0]),
     )
 

@@ -108,7 +108,15 @@ class Robust:
 
     def degrees_of_freedom(self, rows: Floats) -> Floats:
         """Satterthwaite's degrees of freedom of each weighted sum (q, p)."""
-        return np.array([self._moments(row[None])[1] for row in rows])
+        turned = rows @ self.inverse
+        own = np.einsum("qr,nrs,qs->nq", turned, self.own, turned)
+        across = self.across @ turned.T  # (n, d, q)
+        shared = (across * (self.form @ across)).sum(axis=1)
+        total = np.einsum("ndq,neq->qde", across, across)
+        crossing = np.einsum("qde,qed->q", self.form @ total, self.form @ total)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            squares = (own**2).sum(axis=0) - 2 * (own * shared).sum(axis=0) + crossing
+            return np.asarray((own - shared).sum(axis=0) ** 2 / squares)
 
     def _moments(self, rows: Floats) -> tuple[Floats, float]:
         """Expected covariance of sums under the working model, and the degrees of freedom of its Wishart law."""
@@ -157,17 +165,19 @@ def robust_covariance(of: Clusters, kind: str = "CR2") -> Robust:
     for places in of.places:
         x, phi = of.x[places], of.working(places)
         xw = of.weighted(places, phi)
-        wphi_x = np.swapaxes(xw @ phi, 1, 2)  # Φ_i W_i X_i
-        g = xw @ _adjustment(of, kind, x, phi, xw, wphi_x) if kind in ("CR2", "CR3") else xw
-        scores.append(np.einsum("npm,nm->np", g, of.residual[places]))
-        owns.append(g @ phi @ np.swapaxes(g, 1, 2))
-        h = np.einsum("nmp,nqm->npq", x, g)  # X_i' g_i
-        f = np.einsum("nmp,nqm->npq", wphi_x, g)
-        acrosses.append(np.concatenate([h, f], axis=1))
+        phi_wx = np.swapaxes(xw @ phi, 1, 2) if of.weights is not None else x
+        g = xw @ _adjustment(of, kind, x, phi, xw, phi_wx) if kind in ("CR2", "CR3") else xw
+        scores.append((g @ of.residual[places][:, :, None])[..., 0])
+        gt = np.swapaxes(g, 1, 2)
+        owns.append(g @ phi @ gt)
+        h = np.swapaxes(x, 1, 2) @ gt  # X_i' g_i
+        acrosses.append(h if of.weights is None else np.concatenate([h, np.swapaxes(phi_wx, 1, 2) @ gt], axis=1))
     score = np.concatenate(scores)
     covariance = of.inverse @ (score.T @ score) @ of.inverse * _factor(of, kind)
-    p = of.inverse.shape[0]
-    form = np.block([[-of.inverse @ of.middle @ of.inverse, of.inverse], [of.inverse, np.zeros((p, p))]])
+    form = of.inverse
+    if of.weights is not None:
+        middle = of.inverse @ of.middle @ of.inverse
+        form = np.block([[-middle, of.inverse], [of.inverse, np.zeros_like(of.inverse)]])
     return Robust(covariance, kind, of.n, np.concatenate(owns), np.concatenate(acrosses), form, of.inverse)
 
 
