@@ -96,7 +96,7 @@ class MultilevelResult(MetaResult):
             ``k, n_studies, estimate, std_error, ci_low, ci_high, pi_low, pi_high`` (of the intercept), ``tau2`` (all
             levels together), ``i2`` (per cent) and ``h2`` of it, Cochran's ``q, q_df, q_p`` at V, ``method, test,
             converged``; then ``n_clusters, rho, log_likelihood, aic, bic, n_dropped``. Intervals of single variances
-            stand in :meth:`variance`; ``tau2_ci_low`` and ``tau2_ci_high`` are missing.
+            stand in :meth:`variance`; ``tau2_ci_low`` and ``tau2_ci_high`` are missing where there are several.
         """
         return self._glance.copy(deep=False)
 
@@ -112,12 +112,13 @@ class MultilevelResult(MetaResult):
         log_likelihood = self.peak.at.value
         n_information = spare if self.method == "REML" else problem.k
         pi_low, pi_high = self._prediction(row["estimate"], row["std_error"], row["df"])
+        low, high = self._profiles[0] if problem.n_parameters == 1 else (np.nan, np.nan)
         values: dict[str, object] = {
             "k": problem.k,
             "n_studies": int(self.structure.study.max()) + 1,
             **{name: float(row[name]) for name in ("estimate", "std_error", "ci_low", "ci_high")},
             **{"pi_low": pi_low, "pi_high": pi_high},
-            **{"tau2": self.tau2, "tau2_ci_low": np.nan, "tau2_ci_high": np.nan},
+            **{"tau2": self.tau2, "tau2_ci_low": low, "tau2_ci_high": high},
             "i2": 100 * self.tau2 / (self.tau2 + self.typical_v),
             "h2": 1 + self.tau2 / self.typical_v,
             **{"q": fixed.q, "q_df": spare, "q_p": chi2_p_value(fixed.q, spare)},

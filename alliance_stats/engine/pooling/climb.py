@@ -21,7 +21,7 @@ _LARGE = 20_000
 #: Relative step of the differences that give the observed information.
 _DIFFERENCE = 1e-5
 #: Below this expected gain in the likelihood the observed information is worth its differences.
-_NEAR = 1e-2
+_NEAR = 1e-4
 
 
 def find_peak(of: Problem, start: Floats | None = None, held: dict[int, float] | None = None) -> Peak:

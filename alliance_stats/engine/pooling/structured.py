@@ -53,6 +53,10 @@ class Term:
         return self.parameter.size
 
     @lazy
+    def _ones(self) -> bool:
+        return bool((self.vector == 1).all())
+
+    @lazy
     def starts(self) -> Ints | None:
         """Where groups begin, if each is contiguous and they are in order; else None."""
         steps = np.diff(self.codes)
@@ -62,14 +66,15 @@ class Term:
 
     def sums(self, values: Floats) -> Floats:
         """Sum values (c, k), times the vector, over groups: (c, n_groups)."""
-        weighted = values * self.vector
+        weighted = values if self._ones else values * self.vector
         if self.starts is not None:
             return np.asarray(np.add.reduceat(weighted, self.starts, axis=1))
         return np.stack([np.bincount(self.codes, row, self.n_groups) for row in weighted])
 
     def spread(self, values: Floats) -> Floats:
         """Give each effect its group's value, times the vector: (c, n_groups) → (c, k)."""
-        return np.asarray(values[:, self.codes] * self.vector)
+        spread = values[:, self.codes]
+        return spread if self._ones else spread * self.vector
 
     def weights(self, theta: Floats) -> Floats:
         """Weight of each group at the variance parameters."""
@@ -177,7 +182,7 @@ class LowRankFactored:
             inner = term.sums(direction[None])[0]
             log_det += float(np.log1p(weights * inner).sum())
             part = Term(term.codes, direction, term.parameter)
-            vars(part)["starts"] = term.starts  # the same groups: no need to look for them again
+            vars(part).update(starts=term.starts, _ones=False)  # the same groups: no need to look for them again
             self._taken.append((part, weights / (1 + weights * inner), inner))
         self._log_det = log_det
 
