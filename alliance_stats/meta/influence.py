@@ -155,14 +155,13 @@ def cumulative(effects: pd.DataFrame, order: str | None = None, method: str = "R
     DataFrame
         ``added`` (the row's index), ``k``, the columns of ``table()``, ``q, q_p, tau2, i2, h2``.
     """
-    from alliance_stats.engine.pooling.many_fits import fit_subsets
+    from alliance_stats.engine.pooling.many_fits import fit_growing
 
     if order is not None:
         require(effects, order)
         effects = effects.sort_values(order, kind="stable")
     result = pool(effects, method, test)
-    k = len(result.effects)
-    fits = fit_subsets(result.fit.effects, np.tri(k, dtype=bool), result.fit.method, test)
+    fits = fit_growing(result.fit.effects, result.fit.method, test)
     return _table(result, fits, "added", list(result.effects.index))
 
 
@@ -223,7 +222,8 @@ def gosh(
     ----------
     Olkin, Dahabreh & Trikalinos (2012), Research Synthesis Methods, 3, 214-223.
     """
-    from alliance_stats.engine.pooling.many_fits import fit_subsets, pieces
+    from alliance_stats.engine.pooling.many_fits import fit_sets, joined, pieces
+    from alliance_stats.engine.pooling.sets import Subsets
 
     result = pool(effects, method)
     k = len(result.effects)
@@ -231,23 +231,29 @@ def gosh(
         raise DesignError(f"{count(k, 'effect')}: subsets need at least 3.")
     if n < 1:
         raise DataError(f"{n} subsets are none. Ask for 100000.")
-    keep = _subsets(k, n, np.random.default_rng(seed))
-    parts: list[ManyFits] = []
-    for at in _with_bar(list(pieces(len(keep), k)), progress):
-        parts.append(fit_subsets(result.fit.effects, keep[at], result.fit.method, "z"))
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("k", "tau2", "i2", "q")}
-    estimate = np.concatenate([part.beta[:, 0] for part in parts])
-    frame = pd.DataFrame(
-        {"k": joined["k"].astype(np.int64), "estimate": estimate, **{c: joined[c] for c in ("tau2", "i2", "q")}}
-    )
-    frame.attrs["keep"] = np.packbits(keep, axis=1)
+    total = 2**k - k - 1 if k <= 30 else n + 1
+    every = total <= n
+    generator = np.random.default_rng(seed)
+    fits, packed = [], []
+    for at in _with_bar(list(pieces(total if every else n, k)), progress):
+        keep = _every_subset(k)[at] if every else _random_subsets(k, at.stop - at.start, generator)
+        packed.append(np.packbits(keep, axis=1))
+        fits.append(fit_sets(Subsets(result.fit.effects, keep), result.fit.method, "z"))
+    found = joined(fits)
+    frame = pd.DataFrame({"k": found.k.astype(np.int64), "estimate": found.beta[:, 0], "tau2": found.tau2})
+    frame = frame.assign(i2=found.i2, q=found.q)
+    frame.attrs["keep"] = np.concatenate(packed)
     return frame
 
 
-def _subsets(k: int, n: int, generator: np.random.Generator) -> np.ndarray:
-    if k <= 30 and 2**k - k - 1 <= n:
-        every = (np.arange(2**k)[:, None] >> np.arange(k)) & 1
-        return (every[every.sum(axis=1) >= 2] == 1).copy()
+def _every_subset(k: int) -> np.ndarray:
+    """All subsets of at least two effects."""
+    bits = (np.arange(2**k)[:, None] >> np.arange(k)) & 1
+    return bits[bits.sum(axis=1) >= 2] == 1
+
+
+def _random_subsets(k: int, n: int, generator: np.random.Generator) -> np.ndarray:
+    """Subsets of at least two effects, all equally likely."""
     found = generator.random((n, k)) < 0.5
     small = found.sum(axis=1) < 2
     while small.any():

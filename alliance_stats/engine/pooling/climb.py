@@ -16,6 +16,10 @@ Bools = NDArray[np.bool_]
 _STEPS = 100
 #: Shares of the effects' variance from which the climb may start.
 _STARTS = (0.02, 0.3, 1.0)
+#: The same where sampling variances differ by more than ``_UNEVEN``: a few precise effects can make a peak of their own
+#: close to zero.
+_UNEVEN_STARTS = (0.0, 1e-4, 3e-3, 0.02, 0.3, 1.0)
+_UNEVEN = 100.0
 #: Above this many effects the likelihood is close to a parabola, and one start is enough.
 _LARGE = 20_000
 #: Relative step of the differences that give the observed information.
@@ -47,9 +51,11 @@ def find_peak(of: Problem, start: Floats | None = None, held: dict[int, float] |
         theta = np.array([held[at] for at in range(of.n_parameters)])
         return Peak(Evaluation(of, theta), True, 1, np.zeros((of.n_parameters, of.n_parameters)))
     # where effects are all alike, sampling errors say what counts as small
-    errors = of.k / float(of.covariance.at(np.zeros(of.n_parameters)).diagonal().sum())
+    precision = of.covariance.at(np.zeros(of.n_parameters)).diagonal()
+    errors = of.k / float(precision.sum())
+    uneven = float(precision.max() / precision.min()) > _UNEVEN
     scale = max(float(np.mean(of.y**2)), 1e-6 * errors)
-    at, used = (Evaluation(of, _with(start, held)), 1) if start is not None else _best_start(of, scale, held)
+    at, used = (Evaluation(of, _with(start, held)), 1) if start is not None else _best_start(of, scale, held, uneven)
     best = _climb(of, at, free, scale, used)
     if start is None and (best.theta[free] <= 0).any() and of.k <= _LARGE:
         # a variance that came to rest at 0 may have missed a peak inside
@@ -65,8 +71,10 @@ def _with(theta: Floats, held: dict[int, float]) -> Floats:
     return theta
 
 
-def _best_start(of: Problem, scale: float, held: dict[int, float]) -> tuple[Evaluation, int]:
-    shares = _STARTS if of.k <= _LARGE and of.n_parameters <= 4 else _STARTS[1:2]
+def _best_start(of: Problem, scale: float, held: dict[int, float], uneven: bool) -> tuple[Evaluation, int]:
+    shares: tuple[float, ...] = _STARTS if of.k <= _LARGE and of.n_parameters <= 4 else _STARTS[1:2]
+    if uneven and len(shares) > 1 and of.n_parameters <= 2:
+        shares = _UNEVEN_STARTS
     starts = [_with(scale * np.array(one), held) for one in product(shares, repeat=of.n_parameters)]
     tried = [Evaluation(of, theta) for theta in starts]
     return max(tried, key=lambda one: one.value), len(tried)

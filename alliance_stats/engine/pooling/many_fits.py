@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,20 +53,19 @@ def pieces(n: int, k: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n))
 
 
-def fit_subsets(effects: Effects, keep: Bools, method: str, test: str) -> ManyFits:
-    """Fit subsets of the effects, in pieces.
-
-    Parameters
-    ----------
-    effects : Effects
-    keep : ndarray of bool, shape (n, k)
-        Which effects belong to each subset.
-    method, test : str
-        As for :func:`alliance_stats.engine.pooling.regression.fit_regression`.
-    """
-    parts = [fit_sets(Subsets(effects, keep[at]), method, test) for at in pieces(len(keep), effects.k)]
+def joined(parts: Sequence[ManyFits]) -> ManyFits:
+    """Put the fits of several pieces together."""
     fields = [np.concatenate([getattr(part, name) for part in parts]) for name in ManyFits.__dataclass_fields__]
     return ManyFits(*fields)
+
+
+def fit_growing(effects: Effects, method: str, test: str) -> ManyFits:
+    """Fit the first effect, the first two, and so on."""
+    place = np.arange(effects.k)
+    parts = []
+    for at in pieces(effects.k, effects.k):
+        parts.append(fit_sets(Subsets(effects, place <= place[at][:, None]), method, test))
+    return joined(parts)
 
 
 def fit_sets(sets: Sets, method: str, test: str, start: float | None = None) -> ManyFits:

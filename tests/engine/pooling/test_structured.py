@@ -155,3 +155,28 @@ def test_profile_limits_lie_where_the_likelihood_has_fallen_by_half_a_quantile()
             assert_allclose(peak.at.value - value, drop, rtol=1e-7)
         if low == 0:
             assert peak.at.value - find_peak(of, None, {parameter: 0.0}).at.value <= drop
+
+
+def test_a_narrow_peak_that_a_few_precise_effects_make_is_found():
+    # sampling variances from 1e-4 to 3.5: the likelihood at zero is a peak too, and lower
+    rng = np.random.default_rng(68)
+    sizes = rng.integers(1, 5, rng.integers(3, 9))
+    study = np.repeat(np.arange(sizes.size), sizes)
+    k = study.size
+    v = np.exp(rng.normal(-3, rng.choice([0.3, 1.5, 3]), k))
+    rng.choice([0, 0.6, 0.95])
+    y = rng.normal(size=sizes.size)[study] * rng.choice([0, 0.2, 1])
+    y = y + rng.normal(size=k) * rng.choice([0, 0.2, 1]) + rng.normal(size=k) * np.sqrt(v)
+    if rng.random() < 0.2:
+        y[rng.integers(k)] += 5
+    rng.integers(1, 3)
+    rho = Term(study, np.sqrt(v), np.full(sizes.size, FIXED), 0.6)
+    between = Term(study, np.ones(k), np.zeros(sizes.size, int))
+    within = Term(np.arange(k), np.ones(k), np.ones(k, int))
+    of = problem(
+        y, np.column_stack([np.ones(k), rng.normal(size=k)])[:, :1], LowRank(0.4 * v, (rho, between), within), 2
+    )
+    grid = np.r_[0, np.geomspace(1e-6, 10, 40)] * np.mean(of.y**2)
+    values = np.array([[Evaluation(of, np.array([a, b])).value for b in grid] for a in grid])
+    assert 0 < np.unravel_index(values.argmax(), values.shape)[0] < 40  # inside the grid, not at zero
+    assert find_peak(of).at.value >= values.max()
