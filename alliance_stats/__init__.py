@@ -19,6 +19,7 @@ _HOMES = {
     "load_dataset": "alliance_stats.data.registry",
     "score": "alliance_stats.questionnaires.scoring",
     "check_scoring": "alliance_stats.questionnaires.scoring_check",
+    "reliability": "alliance_stats.questionnaires.reliability",
     "measures": "alliance_stats.questionnaires.known",
     "register_measure": "alliance_stats.questionnaires.known",
     "center": "alliance_stats.design.centering",

@@ -31,6 +31,7 @@ def forms(simulated=True):
 
 ASK = {
     "check_scoring": lambda data: als.check_scoring(data, "PHQ-9", items="q{}", total=SCRIPT),
+    "reliability": lambda data: als.reliability(data, items=[SCRIPT, "q1", "q4", "q5", "q7"]),
 }
 
 

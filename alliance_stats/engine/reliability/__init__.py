@@ -1,0 +1,1 @@
+"""Reliability of questionnaires: arrays of items in, coefficients with intervals out."""
