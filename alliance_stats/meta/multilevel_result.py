@@ -194,27 +194,15 @@ class MultilevelResult(MetaResult):
         level : str, optional
             As in :meth:`variance`; the outermost by default.
         """
-        from alliance_stats.engine.distributions import t_quantile
+        from alliance_stats.meta.multilevel_rows import random_effects
 
-        names = [own.name for own in self.structure.levels]
-        level = names[0] if level is None and names else level
-        if level not in names:
-            raise DataError(f"No level {level!r}. {did_you_mean(str(level), names)}")
-        at = names.index(level)
-        term, value = self.structure.terms[at], float(self.peak.theta[at])
-        own = term.parameter == at
-        evaluation = self.peak.at
-        x = term.sums(evaluation.solved_x)
-        spread = evaluation.factored.quadratics(term) - np.einsum("ig,ij,jg->g", x, evaluation.inverse, x)
-        estimate = (value * term.sums(evaluation.py[None])[0])[own]
-        error = np.sqrt(np.maximum(value - value**2 * spread, 0.0))[own]
-        half = float(t_quantile(0.5 + self.level / 2, np.inf)) * error
-        columns = {
-            "level": self.structure.levels[at].labels(self.structure.rows),
-            "estimate": estimate,
-            "std_error": error,
-        }
-        return pd.DataFrame({**columns, "ci_low": estimate - half, "ci_high": estimate + half})
+        return random_effects(self, level)
+
+    def residuals(self) -> pd.DataFrame:
+        """A row per effect: ``fitted, residual, std_error, rstandard, hat``; standard errors from the working model."""
+        from alliance_stats.meta.multilevel_rows import residual_table
+
+        return residual_table(self)
 
     # ---- tests and predictions ---------------------------------------------------------------------------------
 
@@ -302,18 +290,9 @@ class MultilevelResult(MetaResult):
         DataFrame
             ``rho``, the columns of :meth:`table`, and the variance of each level.
         """
-        from alliance_stats.meta.multilevel import refit
+        from alliance_stats.meta.multilevel_rows import over_rho
 
-        if np.isnan(self.structure.rho):
-            raise DataError("V was given, not imputed from rho, so there is no other rho to try. Give other matrices.")
-        frames = []
-        for one in rho:
-            fit = refit(self, rho=one)
-            variances = dict(zip(self.variance(False)["level"], fit.peak.theta, strict=True))
-            frames.append(fit.table().assign(**{f"variance ({name})": value for name, value in variances.items()}))
-        return pd.concat([frame.assign(rho=one) for frame, one in zip(frames, rho, strict=True)], ignore_index=True)[
-            ["rho", *frames[0].columns]
-        ]
+        return over_rho(self, rho)
 
     def weights(self) -> pd.Series:
         """Weight of each effect in the coefficients: row sums of the inverse covariance, in per cent of their sum."""

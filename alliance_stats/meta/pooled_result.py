@@ -158,6 +158,15 @@ class UnivariateResult(MetaResult):
 
         return q_profile(self.fit, self.level)
 
+    def residuals(self) -> pd.DataFrame:
+        """A row per effect: ``fitted, residual, std_error, rstandard, hat``."""
+        y, v = arrays(self.effects)
+        x, total = self.part.matrix, v + self.fit.tau2
+        spread = np.einsum("ip,pq,iq->i", x, self.fit.covariance / self.fit.scale, x)
+        fitted, error = x @ self.fit.beta, np.sqrt(np.maximum(total - spread, 0.0))
+        columns = {"fitted": fitted, "residual": y - fitted, "std_error": error, "rstandard": (y - fitted) / error}
+        return pd.DataFrame({**columns, "hat": spread / total}, index=self.effects.index)
+
     # ---- predictions and contrasts -----------------------------------------------------------------------------
 
     def _prediction_interval(self, estimate: float, error: float) -> tuple[float, float]:

@@ -169,6 +169,37 @@ def check_htz(dataset: str, record: str) -> None:
         assert_allclose(test[mine], expected[theirs], rtol=1e-8)
 
 
+def check_plain_wald(dataset: str, record: str) -> None:
+    """χ², and F with J − 1: the Wald statistic of the robust covariance itself."""
+    from alliance_stats.engine.distributions import f_p_value
+    from alliance_stats.meta.joint_tests import joint_table
+
+    expected = result(dataset, record)
+    moved = at_variances(fit_like(dataset, record), sigma2_of(dataset, record), "CR2")
+    df = np.inf if record.endswith("chi-sq") else moved.n_clusters - 1.0
+    rows = np.eye(len(moved.part.names))[1:]
+    test = joint_table("all", rows, moved.beta, moved.uncertainty.covariance, df, f_p_value).iloc[0]
+    assert_allclose(test["statistic"], expected["Fstat"], rtol=1e-8)
+    assert_allclose(test["p_value"], expected["p_val"], rtol=1e-7)
+
+
+def check_residuals(dataset: str, record: str) -> None:
+    expected = result(dataset, record)
+    moved = at_variances(fit_like(dataset, record), sigma2_of(dataset, record))
+    ours = moved.residuals()
+    if record.endswith("hat"):
+        assert_allclose(ours["hat"], expected["value"], rtol=1e-9)
+        return
+    for mine, theirs in {"residual": "resid", "std_error": "se", "rstandard": "z"}.items():
+        assert_allclose(ours[mine], expected[theirs], rtol=1e-9, atol=1e-13)
+
+
+def check_diagonal_weights(dataset: str, record: str) -> None:
+    moved = at_variances(fit_like(dataset, record), sigma2_of(dataset, record))
+    diagonal = moved.peak.at.factored.diagonal()[np.argsort(moved.structure.order)]
+    assert_allclose(100 * diagonal / diagonal.sum(), result(dataset, record)["value"], rtol=1e-9)
+
+
 def check_metafor_robust(dataset: str, record: str) -> None:
     expected = result(dataset, record)
     kind = "CR2" if record.endswith("clubSandwich") else "CR1p"
@@ -319,6 +350,9 @@ CHECKS = {
     r"ml3_(V06_)?(mods_|rater_)?vcovCR2": check_vcov,
     r"ml3_(V06_)?(mods_|rater_)?conf_int_CR2": check_conf_int,
     r"ml3_(V06_)?(mods_|rater_)?Wald_HTZ": check_htz,
+    r"ml3_(V06_)?(mods_|rater_)?Wald_(chi-sq|Naive-F)": check_plain_wald,
+    r"ml3_(rstandard|hat)": check_residuals,
+    r"ml3_weights_diag": check_diagonal_weights,
     r"ml3_(V06_)?(mods_|rater_)?metafor_robust_(CR1|clubSandwich)": check_metafor_robust,
     r"ml3_(V06_)?I2": check_i2,
     r"ml3_(V06_)?(mods_)?predict(_tanh)?": check_predict,

@@ -202,12 +202,10 @@ def check_fitstats(dataset: str, record: str) -> None:
     assert_allclose([glance["log_likelihood"], glance["aic"], glance["bic"]], expected[[0, 2, 3]], rtol=CLOSED)
 
 
-def check_baujat_radial(dataset: str, record: str) -> None:
-    expected, ours = result(dataset, record), base_fit(dataset)
-    y, v = data(dataset)["yi"].to_numpy(), data(dataset)["vi"].to_numpy()
-    spread = np.sqrt(v + ours.fit.tau2)
-    assert_allclose(expected["x"], 1 / spread, rtol=TIGHT)
-    assert_allclose(expected["y"], y / spread, rtol=TIGHT)
+def check_residuals(dataset: str, record: str) -> None:
+    expected, ours = result(dataset, record), base_fit(dataset).residuals()
+    for mine, theirs in {"residual": "resid", "std_error": "se", "rstandard": "z"}.items():
+        assert_allclose(ours[mine], expected[theirs], rtol=1e-7, atol=1e-10)
 
 
 CHECKS = {
@@ -222,6 +220,7 @@ CHECKS = {
     r"mods_(weeks|multi)_predict": check_mods_predict,
     r"weights": check_weights,
     r"blup": check_blup,
+    r"rstandard": check_residuals,
     r"mods_multi_vif": check_vif,
     r"mods_multi_anova_quality": check_partial_test,
     r"LRT_mods_ML|anova_RE_vs_EE_ML": check_likelihood_ratio,
