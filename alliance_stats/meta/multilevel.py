@@ -111,7 +111,13 @@ def _multilevel(asked: dict[str, Any], begin: Floats | None) -> MultilevelResult
     more = [name for name in (cluster, subgroup) if name is not None]
     named = [name for name in dict.fromkeys([*columns, *formula.variables, *more]) if name != EFFECT]
     kept, n_dropped = take_effects(effects, named)
-    structure = build(kept, effects, paths, asked["V"], asked["rho"], asked["working"], subgroup)
+    # by position: an index may hold one label twice
+    rows = (
+        take_effects(effects.reset_index(drop=True), named)[0].index.to_numpy() if n_dropped else np.arange(len(kept))
+    )
+    structure = build(
+        kept, (len(effects), np.asarray(rows)), paths, asked["V"], asked["rho"], asked["working"], subgroup
+    )
     part = fixed_part(formula, structure.rows)
     problem, peak = _fit(structure, part, method, begin)
     clusters, name = _clusters(structure, cluster, paths[0][0])

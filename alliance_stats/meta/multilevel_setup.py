@@ -71,7 +71,7 @@ class Structure:
 
 def build(
     kept: pd.DataFrame,
-    effects: pd.DataFrame,
+    kept_rows: tuple[int, Ints],
     paths: Sequence[Sequence[str]],
     V: object,
     rho: float,
@@ -79,6 +79,8 @@ def build(
     subgroup: str | None,
 ) -> Structure:
     """Build the covariance of a multilevel model.
+
+    ``kept_rows`` are the number of rows of the frame that was given, and the positions in it of those kept.
 
     Raises
     ------
@@ -92,7 +94,7 @@ def build(
     check_levels([*nested, *crossed], kept)
     _check_crossed(crossed)
     order = order_of(nested)
-    given = None if V is None else given_covariance(V, kept, effects, nested[0].codes)
+    given = None if V is None else given_covariance(V, kept, *kept_rows, nested[0].codes)
     rows = kept.iloc[order]
     levels = [_sorted(level, order) for level in (*nested, *crossed)]
     study = levels[0].codes

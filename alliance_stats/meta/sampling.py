@@ -142,8 +142,20 @@ def _pairs(kept: pd.DataFrame, rho: float | pd.DataFrame, names: list[str], acro
     return lambda at: np.where(groups[at][:, None] == groups[at], within, other)
 
 
-def given_covariance(V: object, kept: pd.DataFrame, effects: pd.DataFrame, study: Ints) -> SamplingCovariance:
+def given_covariance(V: object, kept: pd.DataFrame, n: int, kept_rows: Ints, study: Ints) -> SamplingCovariance:
     """Take a covariance as it is given: imputed before, or a k × k matrix over the rows of the frame.
+
+    Parameters
+    ----------
+    V : SamplingCovariance, DataFrame or ndarray
+    kept : DataFrame
+        The rows used.
+    n : int
+        Rows of the frame that was given.
+    kept_rows : ndarray of int
+        Positions of the rows used in it.
+    study : ndarray of int
+        Study of each row used.
 
     Raises
     ------
@@ -154,13 +166,12 @@ def given_covariance(V: object, kept: pd.DataFrame, effects: pd.DataFrame, study
     if isinstance(V, SamplingCovariance):
         return _again(V, kept, study)
     values = np.asarray(V, dtype=np.float64)
-    n = len(effects)
     if values.shape != (n, n):
         raise DataError(
             f"V has the shape {values.shape}; {count(n, 'row')} of effects need {n} × {n}. Give the matrix of all "
             "rows, or make one with sampling_covariance()."
         )
-    rows = np.flatnonzero(effects.index.isin(kept.index)) if len(kept) < n else np.arange(n)
+    rows = np.arange(n) if len(kept) == n else kept_rows
     values = values[np.ix_(rows, rows)]
     if not np.allclose(values, values.T, rtol=1e-10, atol=0):
         raise DataError("V is not symmetric. Give variances on the diagonal, and each covariance on both sides.")
@@ -193,7 +204,7 @@ def of_rows(V: object, index: pd.Index, kept: NDArray[np.bool_]) -> object:
         return None
     if not isinstance(V, SamplingCovariance):
         return np.asarray(V)[np.ix_(kept, kept)]
-    own = V.index.isin(index)
+    own = kept if kept.size == len(V.index) else V.index.isin(index)
     codes, _ = pd.factorize(V.codes[own])
     matrices = []
     for code, matrix in enumerate(V.matrices):

@@ -291,3 +291,22 @@ def test_robust_intervals_cover_as_often_as_they_say(n_studies):
         covered += row["ci_low"] <= 0.3 <= row["ci_high"]
     # three standard errors of a share of .95 in 1 000 runs are .021
     assert abs(covered / n - 0.95) < 0.021
+
+
+def test_an_index_with_repeats_changes_nothing():
+    repeated = EFFECTS.set_axis([0] * len(EFFECTS))
+    plain = als.meta.multilevel(EFFECTS, mods="x")
+    assert_allclose(als.meta.multilevel(repeated, mods="x").table()["std_error"], plain.table()["std_error"])
+    # and with rows left out beside a matrix of all rows
+    gap = repeated.assign(yi=repeated["yi"].where(np.arange(len(repeated)) != 3))
+    V = als.meta.sampling_covariance(EFFECTS).matrix().to_numpy()
+    rest = als.meta.multilevel(EFFECTS.drop(3), mods="x")
+    assert_allclose(als.meta.multilevel(gap, V=V, mods="x").table()["std_error"], rest.table()["std_error"], rtol=1e-7)
+
+
+def test_leverage_sums_to_the_number_of_coefficients():
+    fit = als.meta.multilevel(EFFECTS, mods="x + rater")
+    table = fit.residuals()
+    assert_allclose(table["hat"].sum(), 3)
+    assert_allclose(table["fitted"] + table["residual"], EFFECTS["yi"])
+    assert table.index.tolist() == EFFECTS.index.tolist()
