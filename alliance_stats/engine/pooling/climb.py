@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alliance_stats.engine.pooling.large import one_thread
 from alliance_stats.engine.pooling.multilevel import Evaluation, Peak, Problem
 
 Floats = NDArray[np.floating[Any]]
@@ -45,7 +46,11 @@ def find_peak(of: Problem, start: Floats | None = None, held: dict[int, float] |
     slope. A variance at 0 stays there while the slope points below 0 (the conditions of
     Karush, Kuhn and Tucker), and leaves when it does not.
     """
-    held = held or {}
+    with one_thread(of.k):
+        return _find_peak(of, start, held or {})
+
+
+def _find_peak(of: Problem, start: Floats | None, held: dict[int, float]) -> Peak:
     free = np.array([at not in held for at in range(of.n_parameters)], bool)
     if of.n_parameters == 0 or not free.any():
         theta = np.array([held[at] for at in range(of.n_parameters)])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alliance_stats.engine.pooling.large import one_thread
 from alliance_stats.engine.pooling.sets import Bools, Sets, Subsets
 from alliance_stats.engine.pooling.sums import Effects
 from alliance_stats.engine.pooling.univariate import estimate_tau2
@@ -79,6 +80,11 @@ def fit_sets(sets: Sets, method: str, test: str, start: float | None = None) -> 
     start : float, optional
         Where likelihoods are climbed from: τ² of all effects is close where few are left out.
     """
+    with one_thread(sets.effects.k):
+        return _fit_sets(sets, method, test, start)
+
+
+def _fit_sets(sets: Sets, method: str, test: str, start: float | None) -> ManyFits:
     effects, k = sets.effects, sets.count
     spare = k - effects.p
     estimate = estimate_tau2(sets, method, start)

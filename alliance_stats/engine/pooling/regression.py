@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtri
 
 from alliance_stats.engine.lazy import lazy
+from alliance_stats.engine.pooling.large import one_thread
 from alliance_stats.engine.pooling.likelihood import drop_points, log_likelihood
 from alliance_stats.engine.pooling.sets import Subsets
 from alliance_stats.engine.pooling.sums import Effects, prepare, solve
@@ -121,6 +122,11 @@ def fit_regression(y: Floats, v: Floats, x: Floats, method: str = "REML", test: 
     Knapp & Hartung (2003), Statistics in Medicine, 22, 2693-2710; Viechtbauer (2010), Journal of Statistical Software,
     36(3).
     """
+    with one_thread(y.size):
+        return _fit(y, v, x, method, test)
+
+
+def _fit(y: Floats, v: Floats, x: Floats, method: str, test: str) -> Regression:
     effects = prepare(y, v, x)
     spare = effects.k - effects.p
     estimate = estimate_tau2(Subsets(effects), method)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alliance_stats.engine.lazy import lazy
+from alliance_stats.engine.pooling.large import one_thread
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
@@ -161,6 +162,11 @@ def robust_covariance(of: Clusters, kind: str = "CR2") -> Robust:
         Plain sandwich; times J/(J − 1), J/(J − p), or Stata's J(k − 1)/((J − 1)(k − p)); adjusted to be unbiased
         under the working model; jackknife.
     """
+    with one_thread(of.residual.size):
+        return _robust_covariance(of, kind)
+
+
+def _robust_covariance(of: Clusters, kind: str) -> Robust:
     scores, owns, acrosses = [], [], []
     for places in of.places:
         x, phi = of.x[places], of.working(places)
