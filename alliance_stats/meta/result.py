@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from alliance_stats.names import INTERCEPT
+from alliance_stats.report.result import Shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from alliance_stats.report.sentences import Sentences
     from alliance_stats.report.tables import ResultTable
 
 #: Columns of every ``glance()``, in order; results add their own behind them.
@@ -25,48 +25,22 @@ GLANCE = (
 VARIANCES = ("level", "n_levels", "variance", "sd", "ci_low", "ci_high", "i2")
 
 
-class MetaResult(ABC):
-    """A frozen result: ``table()``, ``glance()``, ``variance()``, ``plot()``, ``report()``, and a view for Jupyter."""
-
-    @abstractmethod
-    def table(self) -> pd.DataFrame:
-        """Estimates: ``term, estimate, std_error, df, statistic, p_value, ci_low, ci_high``."""
-
-    @abstractmethod
-    def glance(self) -> pd.DataFrame:
-        """One row about the whole analysis; I² in per cent."""
+class MetaResult(Shown):
+    """A frozen result of a meta-analysis: what every result has, and the variances of its levels."""
 
     @abstractmethod
     def variance(self) -> pd.DataFrame:
         """A row per level: ``level, n_levels, variance, sd, ci_low, ci_high, i2``; I² in per cent."""
 
     @abstractmethod
-    def report(self) -> Sentences:
-        """Sentences for the results section."""
-
-    @abstractmethod
     def plot(self, kind: str = ..., *, ax: Axes | None = None) -> Axes:
         """Draw the result's figure."""
-
-    @abstractmethod
-    def describe(self) -> str:
-        """The analysis in words."""
-
-    @abstractmethod
-    def notes(self) -> tuple[str, ...]:
-        """What a reader must know beside the numbers."""
 
     def result_table(self, title: str = "", number: int | None = None) -> ResultTable:
         """The table as an artefact that writes itself as HTML, Markdown, LaTeX or CSV."""
         from alliance_stats.meta.words import printed_table
 
         return printed_table(self, title or "Results of the Meta-Analysis", number)
-
-    def __repr__(self) -> str:
-        return f"{self.describe()}\n\n{self.table().to_string(index=False)}\n\n" + "\n".join(self.notes())
-
-    def _repr_html_(self) -> str:
-        return self.result_table().to_html()
 
 
 def first_coefficient(table: pd.DataFrame) -> pd.Series:
