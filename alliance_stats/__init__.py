@@ -20,6 +20,8 @@ _HOMES = {
     "score": "alliance_stats.questionnaires.scoring",
     "check_scoring": "alliance_stats.questionnaires.scoring_check",
     "reliability": "alliance_stats.questionnaires.reliability",
+    "reliable_change": "alliance_stats.questionnaires.clinical_change",
+    "clinically_significant_change": "alliance_stats.questionnaires.clinical_change",
     "measures": "alliance_stats.questionnaires.known",
     "register_measure": "alliance_stats.questionnaires.known",
     "center": "alliance_stats.design.centering",

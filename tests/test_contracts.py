@@ -27,7 +27,7 @@ GLANCE = (
     *("converged", "singular"),
 )
 #: Results without a mixed model: test_contracts_questionnaires.py.
-CHECKED_ELSEWHERE = ("check_scoring", "reliability")
+CHECKED_ELSEWHERE = ("check_scoring", "reliability", "reliable_change", "clinically_significant_change")
 SCRIPT, IMAGE = "<script>alert(1)</script>", "<img src=x onerror=alert(1)>"
 
 

@@ -32,6 +32,10 @@ def forms(simulated=True):
 ASK = {
     "check_scoring": lambda data: als.check_scoring(data, "PHQ-9", items="q{}", total=SCRIPT),
     "reliability": lambda data: als.reliability(data, items=[SCRIPT, "q1", "q4", "q5", "q7"]),
+    "reliable_change": lambda data: als.reliable_change(data, SCRIPT, reliability=0.8, source=SCRIPT, higher="worse"),
+    "clinically_significant_change": lambda data: als.clinically_significant_change(
+        data, "outcome", measure="PHQ-9", reliability=0.7, source="manual"
+    ),
 }
 
 

@@ -2,177 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from alliance_stats.data.columns import column_of, id_codes, score_values
-from alliance_stats.data.session_table import SessionTable, codebook_of, frame_of
-from alliance_stats.engine.reliability.coefficient import Coefficient
-from alliance_stats.errors import DataError, DesignError, count, did_you_mean
+from alliance_stats.data.session_table import SessionTable, frame_of
+from alliance_stats.errors import DataError, DesignError, count
 from alliance_stats.names import PATIENT, SESSION
 from alliance_stats.questionnaires.items import Items, read_answers
 from alliance_stats.questionnaires.key import TOTAL, MeasureKey
 from alliance_stats.questionnaires.known import measure_key
-from alliance_stats.report.result import Shown
+from alliance_stats.questionnaires.reliability_levels import LevelEstimates
+from alliance_stats.questionnaires.reliability_result import NamedReliability, ReliabilityResult
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from alliance_stats.report.sentences import Sentences
-    from alliance_stats.report.tables import ResultTable
+__all__ = ["NamedReliability", "ReliabilityResult", "reliability"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Level = Literal["occasion", "between", "within"]
-
-_COLUMNS = ("level", "coefficient", "estimate", "std_error", "ci_low", "ci_high", "method")
-_METHODS = {
-    "alpha, occasion": "covariance of the items; Feldt's interval",
-    "omega, occasion": "one factor, maximum likelihood; delta method",
-    "alpha": "covariance of the items at this level; jackknife over patients",
-    "omega": "one factor at each level, maximum likelihood; delta method",
-    "ICC(1)": "share of the variance of the scale between patients; profile likelihood",
-    "ICC(k)": "ICC(1) stepped up to the mean of {k:.3g} sessions",
-    "R1F": "one session, the same for all; generalizability",
-    "RkF": "mean of {k:.3g} sessions, the same for all; generalizability",
-    "R1R": "one session, whichever; generalizability",
-    "RkR": "mean of {k:.3g} sessions, whichever; generalizability",
-    "RC": "change from session to session; generalizability",
-}
-
-
-@dataclass(frozen=True)
-class NamedReliability:
-    """A reliability with its source, for :func:`alliance_stats.reliable_change`.
-
-    Parameters
-    ----------
-    value : float
-    source : str
-        Where it comes from, in words.
-    """
-
-    value: float
-    source: str
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class ReliabilityResult(Shown):
-    """Reliability by level.
-
-    Parameters
-    ----------
-    coefficients : DataFrame
-        See :meth:`table`.
-    components : DataFrame or None
-        See :meth:`variance`; None where patients have one form each.
-    counts : mapping of str to float
-        ``n_forms, n_patients, n_items, n_sessions`` (per patient, on average), ``n_incomplete``.
-    name : str
-        What was rated, in words.
-    remarks : tuple of str
-    level : float
-        Level of the intervals.
-    simulated : bool
-    """
-
-    coefficients: pd.DataFrame = field(repr=False)
-    components: pd.DataFrame | None = field(repr=False)
-    counts: dict[str, float]
-    name: str
-    remarks: tuple[str, ...]
-    level: float = 0.95
-    simulated: bool = False
-
-    def table(self) -> pd.DataFrame:
-        """One row per coefficient: ``level, coefficient, estimate, std_error, ci_low, ci_high, method``.
-
-        ``level`` is ``occasion`` (forms filled in once each), ``between`` (differences between patients) or ``within``
-        (changes of a patient).
-        """
-        return self.coefficients.copy(deep=False)
-
-    def variance(self) -> pd.DataFrame:
-        """Variance components of persons × sessions × items: ``component, vcov, share``.
-
-        Raises
-        ------
-        DataError
-            If patients have one form each.
-        """
-        if self.components is None:
-            raise DataError("Every patient has 1 form, so there are no components over sessions. Bring more sessions.")
-        return self.components.copy(deep=False)
-
-    def glance(self) -> pd.DataFrame:
-        """One row of counts: ``n_forms, n_patients, n_items, n_sessions, n_incomplete``."""
-        return pd.DataFrame([self.counts])
-
-    def value(self, level: Level, coefficient: str = "omega") -> NamedReliability:
-        """Take one coefficient with its source, to hand on to :func:`alliance_stats.reliable_change`.
-
-        Raises
-        ------
-        DataError
-            If there is no such coefficient.
-        """
-        own = self.coefficients
-        row = own[(own["level"] == level) & (own["coefficient"] == coefficient)]
-        if row.empty:
-            known = [f"{a}/{b}" for a, b in zip(own["level"], own["coefficient"], strict=True)]
-            raise DataError(f"There is no {level}/{coefficient}. {did_you_mean(f'{level}/{coefficient}', known)}")
-        n = f"{self.counts['n_forms']:.0f} forms of {self.counts['n_patients']:.0f} patients"
-        forms = f"the first form of {self.counts['n_patients']:.0f} patients" if level == "occasion" else n
-        where = {"occasion": "of one occasion", "between": "between patients", "within": "within patients"}[level]
-        return NamedReliability(float(row["estimate"].iloc[0]), f"{coefficient} {where}, these data ({forms})")
-
-    def plot(self, kind: str = "levels", ax: Axes | None = None) -> Axes:
-        """Draw the coefficients of each level with their intervals."""
-        if kind != "levels":
-            raise DataError(f"A reliability has no figure {kind!r}. {did_you_mean(kind, ('levels',))}")
-        from alliance_stats.report.figures.reliability import reliability as draw
-
-        return draw(self.table(), name=self.name, ax=ax, simulated=self.simulated)
-
-    def report(self) -> Sentences:
-        """Reliability of one occasion, between patients, and of change."""
-        from alliance_stats.questionnaires.reliability_words import reliability_report
-
-        return reliability_report(self)
-
-    def notes(self) -> tuple[str, ...]:
-        """What the levels mean, rows left out, and coefficients that could not be estimated."""
-        return self.remarks
-
-    def describe(self) -> str:
-        """What was analysed."""
-        n = self.counts
-        return (
-            f"Reliability of {self.name}: {n['n_items']:.0f} items, {n['n_forms']:.0f} forms of "
-            f"{n['n_patients']:.0f} patients"
-        )
-
-    def result_table(self, title: str = "", number: int | None = None) -> ResultTable:
-        """The coefficients as an artefact that writes itself."""
-        from alliance_stats.report.tables import BLOCK, ResultTable
-
-        words = {"occasion": "One occasion", "between": "Between patients", "within": "Within patients"}
-        frame = self.table().assign(**{BLOCK: lambda t: t["level"].map(words)}).drop(columns="level")
-        formats = {"estimate": "bounded", "std_error": "bounded:3", "ci_low": "interval:2"}
-        headings = {"coefficient": "", "method": "How", "ci_low": f"{100 * self.level:g}% CI"}
-        return ResultTable(
-            frame,
-            title or f"Reliability of {self.name}",
-            self.notes(),
-            formats=formats,
-            headings=headings,
-            number=number,
-        )
 
 
 def reliability(
@@ -249,9 +99,7 @@ def reliability(
         raise DataError(f"{int(when.isna().sum())} complete forms have no {session!r}. Fill it in or leave them out.")
     _check(forms, person)
     simulated = isinstance(data, SessionTable) and data.source.simulated
-    if measure is None and len(frame.columns):
-        name = name or codebook_of(data).get(str(next(iter(items)))).title
-    estimate = _Estimate(forms, person, np.unique(when, return_inverse=True)[1], n_sessions, level)
+    estimate = LevelEstimates(forms, person, np.unique(when, return_inverse=True)[1], n_sessions, level)
     table, components, remarks = estimate.all()
     counts = estimate.counts(int((~complete).sum()))
     return ReliabilityResult(table, components, counts, name, remarks, level, simulated)
@@ -290,118 +138,3 @@ def _check(forms: Floats, person: Ints) -> None:
         raise DesignError(f"{count(n_patients, 'patient')} cannot show how reliable a scale is. Bring three or more.")
     if np.ptp(forms.sum(axis=1)) == 0:
         raise DesignError(f"All {len(forms)} forms have the same total, so nothing is told apart. Check the columns.")
-
-
-class _Estimate:
-    """All coefficients; what cannot be estimated becomes a remark."""
-
-    def __init__(self, forms: Floats, person: Ints, when: Ints, n_sessions: float | None, level: float) -> None:
-        self.forms, self.person, self.when, self.level = forms, person, when, level
-        self.n_patients = int(person.max()) + 1
-        self.k = float(n_sessions if n_sessions is not None else len(forms) / self.n_patients)
-        if not self.k >= 1:
-            raise DataError(f"n_sessions = {n_sessions!r} must be at least 1.")
-        self.rows: list[tuple[object, ...]] = []
-        self.remarks: list[str] = []
-
-    def counts(self, n_incomplete: int) -> dict[str, float]:
-        n_forms, n_items = self.forms.shape
-        return {"n_forms": n_forms, "n_patients": self.n_patients, "n_items": n_items,
-                "n_sessions": n_forms / self.n_patients, "n_incomplete": n_incomplete}  # fmt: skip
-
-    def all(self) -> tuple[pd.DataFrame, pd.DataFrame | None, tuple[str, ...]]:
-        self._try("one occasion", self._occasion_alpha)
-        self._try("one occasion", self._occasion_omega)
-        components = None
-        if len(self.forms) > self.n_patients:
-            self._try("both levels", self._level_alphas)
-            self._try("both levels", self._level_omegas)
-            self._try("the mean of the items", self._icc)
-            components = self._try("sessions and items", self._generalizability)
-            self.remarks.append(
-                "Sessions are taken as exchangeable; RC counts what neighbouring sessions share as change."
-            )
-        else:
-            self.remarks.append("Every patient has one form, so reliability between and within patients is not known.")
-        table = pd.DataFrame(self.rows, columns=list(_COLUMNS))
-        order = table["level"].map({"occasion": 0, "between": 1, "within": 2})
-        table = table.loc[order.sort_values(kind="stable").index].reset_index(drop=True)
-        without = table[table["ci_low"].isna()]
-        if len(without):
-            names = ", ".join(f"{c} ({at})" for c, at in zip(without["coefficient"], without["level"], strict=True))
-            self.remarks.append(f"No interval for {names}: the estimate lies at or beyond the end of what is possible.")
-        return table, components, tuple(self.remarks)
-
-    def _try(self, what: str, part: Callable[[], pd.DataFrame | None]) -> pd.DataFrame | None:
-        try:
-            return part()
-        except DesignError as error:
-            self.remarks.append(f"Not estimated for {what}: {error}")
-            return None
-
-    def _add(self, level: Level, name: str, found: Coefficient, method: str = "") -> None:
-        how = _METHODS[method or name].format(k=self.k)
-        self.rows.append((level, name, found.estimate, found.std_error, found.low, found.high, how))
-
-    def _first(self) -> Floats:
-        order = np.lexsort((self.when, self.person))
-        return self.forms[order[np.unique(self.person[order], return_index=True)[1]]]
-
-    def _occasion_alpha(self) -> None:
-        from alliance_stats.engine.reliability.alpha import occasion_alpha
-
-        self._add("occasion", "alpha", occasion_alpha(self._first(), self.level), "alpha, occasion")
-
-    def _occasion_omega(self) -> None:
-        from alliance_stats.engine.reliability.omega import one_factor
-
-        model = one_factor(self._first())
-        self._heywood(model.at_limit[0], "one occasion")
-        self._add("occasion", "omega", model.omega(0, self._normal()), "omega, occasion")
-
-    def _level_alphas(self) -> None:
-        from alliance_stats.engine.reliability.alpha import level_alphas
-
-        within, between = level_alphas(self.forms, self.person, self.level)
-        self._add("between", "alpha", between)
-        self._add("within", "alpha", within)
-
-    def _level_omegas(self) -> None:
-        from alliance_stats.engine.reliability.omega import two_level_factor
-
-        model = two_level_factor(self.forms, self.person)
-        for at, level in ((1, "between"), (0, "within")):
-            self._heywood(model.at_limit[at], f"{level} patients")
-            self._add(level, "omega", model.omega(at, self._normal()))  # type: ignore[arg-type]
-
-    def _icc(self) -> None:
-        from alliance_stats.engine.reliability.intraclass import intraclass
-
-        single, several = intraclass(self.forms.mean(axis=1), self.person, self.k, self.level)
-        self._add("between", "ICC(1)", single)
-        self._add("between", "ICC(k)", several)
-
-    def _generalizability(self) -> pd.DataFrame:
-        from alliance_stats.engine.reliability.generalizability import COMPONENTS, generalizability
-
-        model = generalizability(self.forms, self.person, self.when)
-        if not model.solution.story.converged:
-            self.remarks.append(f"The components are not final: {model.solution.story.message}")
-        for name, found in model.coefficients(self.k, self.level).items():
-            self._add("within" if name == "RC" else "between", name, found)
-        variances = model.variances()
-        names = [*COMPONENTS, "residual"]
-        return pd.DataFrame({"component": names, "vcov": variances, "share": variances / variances.sum()})
-
-    def _heywood(self, at_limit: NDArray[np.bool_], where: str) -> None:
-        n = int(at_limit.sum())
-        if n:
-            self.remarks.append(
-                f"Omega, {where}: {count(n, 'item')} without variance of {'its' if n == 1 else 'their'} own at this "
-                "level (at the limit); the interval takes that as known."
-            )
-
-    def _normal(self) -> float:
-        from scipy.special import ndtri
-
-        return float(ndtri((1 + self.level) / 2))

@@ -11,7 +11,7 @@ from alliance_stats.report.numbers import bounded
 from alliance_stats.report.sentences import Sentences, join
 
 if TYPE_CHECKING:
-    from alliance_stats.questionnaires.reliability import ReliabilityResult
+    from alliance_stats.questionnaires.reliability_result import ReliabilityResult
 
 _SYMBOLS = {"alpha": "α", "omega": "ω", "RC": "*R*_C", "RkF": "*R*_kF"}
 
