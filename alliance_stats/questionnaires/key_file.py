@@ -28,7 +28,7 @@ def read_key(path: str | Path) -> MeasureKey:
     Parameters
     ----------
     path : str or Path
-        A TOML file; :doc:`/reference/measure-keys` lists what may stand in it.
+        A TOML file; the reference page on questionnaires lists what may stand in it.
 
     Raises
     ------
