@@ -100,39 +100,41 @@ def _shift(difference: Floats, tolerance: float) -> list[Explanation]:
 def _few_changes(
     answers: Floats, weights: NDArray[np.int64], ends: tuple[float, float], difference: Floats, tolerance: float
 ) -> list[Explanation]:
-    changes, effects = _single_changes(answers, weights, ends)
     agreed = np.abs(difference) <= tolerance
     searched = np.flatnonzero(~agreed)[:_SEARCHED]
-    some, wanted = effects[:, searched], difference[searched]
+    changes = [
+        Change(at + 1, int(weight), other)
+        for at, weight in enumerate(weights)
+        for other in (-1, 0, 1)
+        if other != weight
+    ]
+    some = np.array([_effect(change, answers[searched], ends) for change in changes])
+    wanted = difference[searched]
     n_wanted = max(1, (searched.size + 1) // 2)
-    singles = [(k,) for k in np.flatnonzero((np.abs(some - wanted) <= tolerance).sum(axis=1) >= n_wanted)]
-    candidates = [_counted([changes[k] for k in pick], effects[list(pick)].sum(axis=0), difference, agreed, tolerance)
-                  for pick in singles]  # fmt: skip
+
+    def counted(pick: tuple[int, ...]) -> Explanation:
+        effect = np.sum([_effect(changes[k], answers, ends) for k in pick], axis=0)
+        agrees = np.abs(difference - effect) <= tolerance
+        chosen = tuple(changes[k] for k in pick)
+        return Explanation(chosen, 0.0, int((agrees & ~agreed).sum()), int((agreed & ~agrees).sum()))
+
+    enough = (np.abs(some - wanted) <= tolerance).sum(axis=1) >= n_wanted
+    candidates = [counted((int(k),)) for k in np.flatnonzero(enough)]
     if not any(_complete(candidate, agreed) for candidate in candidates):
-        for pick in _pairs(some, wanted, tolerance, n_wanted):
-            if changes[pick[0]].item == changes[pick[1]].item:
-                continue  # one item cannot be counted in two ways
-            total = effects[list(pick)].sum(axis=0)
-            candidates.append(_counted([changes[k] for k in pick], total, difference, agreed, tolerance))
+        pairs = _pairs(some, wanted, tolerance, n_wanted)
+        # one item cannot be counted in two ways
+        candidates += [counted(pair) for pair in pairs if changes[pair[0]].item != changes[pair[1]].item]
     useful = [candidate for candidate in candidates if 2 * candidate.n_explained >= (~agreed).sum()]
     whole = [candidate for candidate in useful if _complete(candidate, agreed)]
     useful = whole or useful  # beside an explanation of all rows those of a part say nothing
     return sorted(useful, key=lambda e: (e.n_broken - e.n_explained, len(e.changes)))[:_KEPT]
 
 
-def _single_changes(
-    answers: Floats, weights: NDArray[np.int64], ends: tuple[float, float]
-) -> tuple[list[Change], Floats]:
-    """Every way to score one item otherwise, and what it adds to each row's total."""
-    turned = ends[0] + ends[1] - answers
-    counted = {1: answers, -1: turned, 0: np.zeros_like(answers)}
-    changes, effects = [], []
-    for at, weight in enumerate(weights):
-        for other in (-1, 0, 1):
-            if other != weight:
-                changes.append(Change(at + 1, int(weight), other))
-                effects.append(counted[other][:, at] - counted[int(weight)][:, at])
-    return changes, np.array(effects)
+def _effect(change: Change, answers: Floats, ends: tuple[float, float]) -> Floats:
+    """What scoring one item otherwise adds to each row's total."""
+    answer = answers[:, change.item - 1]
+    counted = {1: answer, -1: ends[0] + ends[1] - answer, 0: np.zeros_like(answer)}
+    return counted[change.file] - counted[change.key]
 
 
 def _pairs(effects: Floats, wanted: Floats, tolerance: float, n_wanted: int) -> list[tuple[int, int]]:
@@ -142,11 +144,6 @@ def _pairs(effects: Floats, wanted: Floats, tolerance: float, n_wanted: int) -> 
         hits = (np.abs(effects[first + 1 :] - rest) <= tolerance).sum(axis=1)
         pairs += [(first, first + 1 + int(second)) for second in np.flatnonzero(hits >= n_wanted)]
     return pairs
-
-
-def _counted(changes: list[Change], effect: Floats, difference: Floats, agreed: Bools, tolerance: float) -> Explanation:
-    agrees = np.abs(difference - effect) <= tolerance
-    return Explanation(tuple(changes), 0.0, int((agrees & ~agreed).sum()), int((agreed & ~agrees).sum()))
 
 
 def _complete(explanation: Explanation, agreed: Bools) -> bool:

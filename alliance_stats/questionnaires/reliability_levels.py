@@ -138,11 +138,11 @@ class LevelEstimates:
         from alliance_stats.engine.reliability.generalizability import COMPONENTS, generalizability
 
         model = generalizability(self.forms, self.person, self.when)
-        if not model.solution.story.converged:
-            self.remarks.append(f"The components are not final: {model.solution.story.message}")
+        if model.problem:
+            self.remarks.append(f"The components are not final: {model.problem}")
         for name, found in model.coefficients(self.k, self.level).items():
             self._add("within" if name == "RC" else "between", name, found)
-        variances = model.variances()
+        variances = model.variances
         names = [*COMPONENTS, "residual"]
         return pd.DataFrame({"component": names, "vcov": variances, "share": variances / variances.sum()})
 

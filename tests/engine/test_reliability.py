@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from alliance_stats.engine.reliability.alpha import alpha_of, level_alphas, occasion_alpha
 from alliance_stats.engine.reliability.coefficient import logit_interval
-from alliance_stats.engine.reliability.generalizability import COMPONENTS, generalizability
+from alliance_stats.engine.reliability.generalizability import COMPONENTS, _together, generalizability
 from alliance_stats.engine.reliability.intraclass import intraclass
 from alliance_stats.engine.reliability.omega import one_factor, two_level_factor
 from alliance_stats.errors import DesignError
@@ -161,9 +161,19 @@ def test_components_are_those_of_lme4(case):
     golden = GOLDEN[case]["generalizability"]
     names = ("id", "time", "items", "id:time", "id:items", "time:items", "Residual")
     # lme4's derivative-free optimiser is good to about 1e-5 of a component; its criterion is never below ours
-    assert_allclose(model.variances(), [golden["variance"][name] for name in names], rtol=2e-5)
-    assert model.solution.criterion <= golden["criterion"] + 1e-9
+    assert_allclose(model.variances, [golden["variance"][name] for name in names], rtol=2e-5)
+    assert model.criterion <= golden["criterion"] + 1e-9
     assert len(COMPONENTS) == 6
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_means_and_contrasts_of_items_hold_the_whole_likelihood(case):
+    apart, together = generalizability(*forms(case)), _together(*forms(case))
+    assert apart.joint is None
+    assert_allclose(apart.criterion, together.criterion, rtol=1e-12)
+    assert_allclose(apart.variances, together.variances, rtol=1e-5)  # where each optimiser stops
+    scale = np.sqrt(np.diag(together.covariance))
+    assert_allclose(apart.covariance / np.outer(scale, scale), together.covariance / np.outer(scale, scale), atol=2e-4)
 
 
 def test_coefficients_are_those_of_psych():
@@ -175,7 +185,7 @@ def test_coefficients_are_those_of_psych():
 
 def test_coefficients_by_the_formulas_of_shrout_and_lane():
     model = generalizability(*forms("items_unbalanced"))
-    p, t, _, pt, pi, _, e = model.variances()
+    p, t, _, pt, pi, _, e = model.variances
     k, m = 4, 5
     expected = {
         "R1F": (p + pi / m) / (p + pi / m + e / m),
