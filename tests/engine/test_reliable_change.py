@@ -33,8 +33,8 @@ def scores(case):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_indices_are_those_of_clinicalsignificance(name):
-    case = CASES[name]
+def test_indices_are_those_of_clinicalsignificance(name, clinical_cases):
+    case = clinical_cases[name]
     pre, post = scores(case)
     rule = change_rule(METHODS[case["method"]], case["reliability"], pre.std(ddof=1), pre, post)
     assert_allclose(rule.index(pre, post), case["rci"], rtol=1e-12, atol=1e-12)

@@ -34,8 +34,8 @@ def asked(frame, **more):
 
 # cutoff b of the package takes the wrong standard deviation (tests/engine/test_reliable_change.py)
 @pytest.mark.parametrize("name", [name for name in CASES if not name.endswith(" b")])
-def test_groups_and_cutoffs_are_those_of_clinicalsignificance(name):
-    case = CASES[name]
+def test_groups_and_cutoffs_are_those_of_clinicalsignificance(name, clinical_cases):
+    case = clinical_cases[name]
     cutoff = case["cutoff"]
     norms = {} if cutoff["m_functional"] is None else {
         "functional": (cutoff["m_functional"], cutoff["sd_functional"]), "cutoff_source": "norms"}  # fmt: skip
@@ -55,8 +55,8 @@ def test_groups_and_cutoffs_are_those_of_clinicalsignificance(name):
 
 
 @pytest.mark.parametrize("method", METHODS.values())
-def test_a_score_turned_round_gives_the_same_groups(method):
-    case = CASES["bdi/JT c"]
+def test_a_score_turned_round_gives_the_same_groups(method, clinical_cases):
+    case = clinical_cases["bdi/JT c"]
     more = {"reliability": 0.81, "source": "manual", "method": method, "cutoff": "c", "cutoff_source": "norms"}
     worse = asked(sessions(case["pre"], case["post"]), functional=(8, 7), **more)
     turned = sessions(63 - np.array(case["pre"]), 63 - np.array(case["post"]))
@@ -145,8 +145,8 @@ def test_the_direction_comes_from_the_codebook_or_must_be_given():
     assert "Wellbeing" in result.report()
 
 
-def test_the_band_is_where_the_change_is_not_reliable():
-    case = CASES["bdi/GLN c"]
+def test_the_band_is_where_the_change_is_not_reliable(clinical_cases):
+    case = clinical_cases["bdi/GLN c"]
     frame = sessions(case["pre"], case["post"])
     for method in METHODS.values():
         result = asked(frame, reliability=0.81, source="manual", method=method)
