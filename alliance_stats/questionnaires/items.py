@@ -135,12 +135,15 @@ def read_answers(
     _require_items(frame, key, columns)
     codes = [str(code) for code in missing]
     values, faults = np.empty((len(frame), key.n_items)), []
+    lowest, highest = np.inf, -np.inf
     done = "value set to missing" if on_faults == "leave_out" else "refused"
     for item, name in columns.items():
         column = column_of(frame, name)
         if pd.api.types.is_bool_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
             raise DataError(f"Column {name!r} (item {item}) holds no answers (dtype {column.dtype}). Name its column.")
         read, bad = numbers(number_texts(column), ".", codes)
+        there = read[~np.isnan(read)]
+        lowest, highest = min(lowest, there.min(initial=np.inf)), max(highest, there.max(initial=-np.inf))
         outside = ~np.isnan(read) & ((read < span[0]) | (read > span[1]))
         between = np.zeros_like(outside) if key.continuous else ~np.isnan(read) & ~outside & (read % 1 != 0)
         for rows, what in (
@@ -153,7 +156,7 @@ def read_answers(
         read[outside | between] = np.nan
         values[:, item - 1] = read
     if faults and on_faults == "raise":
-        raise _refusal(key, faults, span, frame, columns)
+        raise _refusal(key, faults, span, (lowest, highest))
     return Answers(values, tuple(columns.values()), span, faults_frame(faults))
 
 
@@ -199,7 +202,7 @@ def _way_out(what: str) -> str:
 
 
 def _refusal(
-    key: MeasureKey, faults: list[Fault], span: tuple[float, float], frame: pd.DataFrame, columns: Mapping[int, str]
+    key: MeasureKey, faults: list[Fault], span: tuple[float, float], found: tuple[float, float]
 ) -> FaultsError:
     lines = "\n".join(f"  - {fault.column}: {count(fault.n, 'answer')}, {fault.fault}: {fault.places}"
                       for fault in faults)  # fmt: skip
@@ -210,13 +213,12 @@ def _refusal(
         "Correct them, name the codes for no answer (missing=[99]), or count them as not answered "
         "(on_faults='leave_out')."
     )
-    return FaultsError(message + _other_range(key, span, frame, columns), faults_frame(faults))
+    return FaultsError(message + _other_range(key, span, found), faults_frame(faults))
 
 
-def _other_range(key: MeasureKey, span: tuple[float, float], frame: pd.DataFrame, columns: Mapping[int, str]) -> str:
+def _other_range(key: MeasureKey, span: tuple[float, float], found: tuple[float, float]) -> str:
     """Say so where the answers fill another response range of the measure, or the same one moved by one."""
-    cells = pd.concat([pd.to_numeric(frame[name], errors="coerce") for name in columns.values()])
-    low, high = float(cells.min()), float(cells.max())
+    low, high = found
     for other in key.other_responses:
         if other != span and other[0] <= low and high <= other[1]:
             return f" All lie in {other[0]:g} to {other[1]:g}: if that is the form used, give response={other}."
