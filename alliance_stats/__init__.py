@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "read_sessions": "alliance_stats.data.read_sessions",
     "SessionTable": "alliance_stats.data.session_table",
+    "propose_wide": "alliance_stats.data.propose_wide",
     "read_study": "alliance_stats.data.study_file",
     "datasets": "alliance_stats.data.registry",
     "load_dataset": "alliance_stats.data.registry",

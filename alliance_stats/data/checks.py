@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from alliance_stats.data.findings import Findings
 from alliance_stats.data.ids import Ids
 from alliance_stats.data.raw_table import N_PLACES, listed, plain_text, shown_value
+from alliance_stats.data.similar_names import similar_names
 from alliance_stats.errors import count
+
+#: Numbers that questionnaires and their programs use for "no answer".
+MISSING_CODES = (-1.0, -7.0, -8.0, -9.0, -77.0, -88.0, -99.0, -888.0, -999.0, -9999.0, 77.0, 88.0, 99.0, 999.0, 9999.0)
 
 
 def check_duplicates(findings: Findings, rows: pd.DataFrame, patient: Ids, order: pd.Series, column: str) -> None:
@@ -72,6 +78,16 @@ def note_ids(findings: Findings, ids: Ids, column: str, noun: str) -> None:
     spellings = listed(twins, len(twins), "; ")
     way_out = f"If they are the same {noun}, spell the id in one way."
     findings.note("ids differ only by case or leading zeros", column, len(twins), spellings, way_out)
+    decimals = np.flatnonzero(ids.decimals)
+    places = findings.raw.where(decimals, findings.raw.columns[column])
+    way_out = "None needed; some program wrote whole numbers with a point."
+    findings.note("ids like 17.0 read as 17", column, len(decimals), places, way_out)
+    if noun == "therapist":
+        alike = similar_names(ids.words)
+        way_out = "If they are the same therapist, spell the name in one way; nothing was changed."
+        findings.note(
+            "names of therapists that are nearly the same", column, len(alike), listed(alike, len(alike), "; "), way_out
+        )
 
 
 def note_missing_therapist(findings: Findings, therapist: Ids, column: str) -> None:
@@ -129,7 +145,12 @@ def _patients(ids: np.ndarray) -> tuple[int, str]:
 
 
 def check_range(
-    findings: Findings, values: np.ndarray, low: float | None, high: float | None, column: str
+    findings: Findings,
+    values: np.ndarray,
+    low: float | None,
+    high: float | None,
+    column: str,
+    missing: Sequence[str] = (),
 ) -> np.ndarray:
     """Find scores outside their range. They are never moved to its ends.
 
@@ -143,22 +164,55 @@ def check_range(
         Ends of the range; None where there is none.
     column : str
         The source's column.
+    missing : sequence of str
+        Codes that are told to be missing already. Usual ones among the scores out of range are proposed; they are
+        applied only when they are told.
 
     Returns
     -------
     ndarray of bool, shape (n_rows,)
         Where a score is out of range.
     """
+    if low is None and high is None:
+        _note_codes(findings, values, column, missing)
     # A mean of items may miss the end of its scale by a rounding error in its last digit.
     slack = 1e-9 * max(abs(end) for end in (low or 0.0, high or 0.0, 1.0))
     low, high = -np.inf if low is None else low, np.inf if high is None else high
     outside = (values < low - slack) | (values > high + slack)
     ends = f"{shown_value(float(low))} to {shown_value(float(high))}"
-    way_out = (
-        f"Correct them, state another range, or name codes for missing values in missing= ({_codes(values[outside])})."
-    )
+    codes = [code for code in np.unique(values[outside]) if code in MISSING_CODES]
+    if codes:
+        way_out = (
+            f"{_proposal(codes, missing)} Others: correct them, or state another range ({_codes(values[outside])})."
+        )
+    else:
+        way_out = (
+            "Correct them, state another range, or name codes for missing values in missing= "
+            f"({_codes(values[outside])})."
+        )
     findings.values(f"score out of range {ends}", column, outside, findings.raw.columns[column], way_out)
     return outside
+
+
+def _proposal(codes: Sequence[float], missing: Sequence[str]) -> str:
+    words = ", ".join(f'"{text}"' for text in (*missing, *(shown_value(float(code)) for code in codes)))
+    which = listed([shown_value(float(code)) for code in codes], len(codes))
+    return f"If {which} {'stands' if len(codes) == 1 else 'stand'} for missing values, give missing=({words})."
+
+
+def _note_codes(findings: Findings, values: np.ndarray, column: str, missing: Sequence[str]) -> None:
+    """Note usual codes for missing values among scores without a range, where they lie far from all others."""
+    usual = np.isin(values, MISSING_CODES)
+    others = values[~usual & np.isfinite(values)]
+    if not usual.any() or not others.size:
+        return
+    reach = max(float(np.ptp(others)), 1.0)
+    far = usual & ((values < others.min() - reach) | (values > others.max() + reach))
+    rows = np.flatnonzero(far)
+    codes = list(np.unique(values[far]))
+    places = findings.raw.where(rows, values)
+    way_out = f"{_proposal(codes, missing)} State range= to have others found." if codes else ""
+    findings.note("values that look like codes for missing values", column, len(rows), places, way_out)
 
 
 def _codes(values: np.ndarray) -> str:

@@ -10,6 +10,8 @@ from numbers import Real
 from typing import Any, cast
 
 from alliance_stats.data.codebook import Codebook, Direction, Variable
+from alliance_stats.data.name_patterns import SESSION_OF_NAME
+from alliance_stats.data.propose_wide import propose
 from alliance_stats.errors import DataError, did_you_mean
 from alliance_stats.names import (
     AFTER_CHANGE,
@@ -36,7 +38,7 @@ ROLES = {
     "site": SITE,
     "phase": PHASE,
 }
-SCORE_KEYS = ("column", "range", "higher", "label")
+SCORE_KEYS = ("column", "range", "higher", "label", "missing")
 DIRECTIONS = ("better", "worse")
 #: Scores that are taken without being asked for, where a column has exactly this name.
 DEFAULT_SCORES = (ALLIANCE, ALLIANCE_THERAPIST, OUTCOME)
@@ -63,6 +65,8 @@ class ScoreColumn:
         What a higher value means; None where not stated.
     label : str
         What a reader is shown.
+    missing : tuple of str
+        Codes that stand for a missing value in this column only.
     """
 
     name: str
@@ -71,6 +75,7 @@ class ScoreColumn:
     high: float | None = None
     higher: Direction | None = None
     label: str = ""
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -176,9 +181,35 @@ def column_map(
         used = set(keys.values())
         scores = [name for name in DEFAULT_SCORES if name in header and name not in used]
     kept = (keep,) if isinstance(keep, str) else tuple(keep)
-    mapped = ColumnMap(**cast("dict[str, str]", dict(keys)), scores=score_columns(scores), keep=kept)
+    kept = tuple(name for asked in kept for name in _checkboxes(asked, header))
+    given = dict(keys)
+    if given["session"] is None and given["date"] is None:
+        given["session"] = _session_of_names(header)
+    mapped = ColumnMap(**cast("dict[str, str]", given), scores=score_columns(scores), keep=kept)
     mapped.check()
     return mapped
+
+
+def _checkboxes(name: str, header: Sequence[str]) -> list[str]:
+    """Name the columns that REDCap makes of one question with several answers (``name___1``, ``name___2``, …)."""
+    boxes = [column for column in header if column.startswith(f"{name}___")]
+    return [name] if name in header or not boxes else boxes
+
+
+def _session_of_names(header: Sequence[str]) -> str | None:
+    """Take the session that a layout makes, or say what the names of columns suggest.
+
+    Raises
+    ------
+    DataError
+        If nothing orders the sessions, but the names look as if there was a column per session.
+    """
+    if SESSION_OF_NAME in header:
+        return SESSION_OF_NAME
+    proposal = propose(header)
+    if proposal.patterns:
+        raise DataError(f"Neither session nor date is given. {proposal!r}")
+    return None
 
 
 def score_columns(scores: Scores) -> tuple[ScoreColumn, ...]:
@@ -223,6 +254,7 @@ def make_score(name: str, spec: Mapping[str, Any]) -> ScoreColumn:
         high=None if high is None else float(high),
         higher=spec.get("higher"),
         label=spec.get("label") or "",
+        missing=tuple(str(code) for code in spec.get("missing") or ()),
     )
 
 
@@ -252,6 +284,9 @@ def score_problems(spec: Mapping[Any, object]) -> list[str]:
         problems.append(f"range = {spec['range']!r} must be two numbers, the lower first, e.g. [1, 5]")
     if not isinstance(spec.get("label") or "", str):
         problems.append(f"label = {spec['label']!r} must be text")
+    codes = spec.get("missing") or ()
+    if not isinstance(codes, list | tuple) or not all(isinstance(code, str | int | float) for code in codes):
+        problems.append(f"missing = {codes!r} must be a list of codes, e.g. [99]")
     return problems
 
 

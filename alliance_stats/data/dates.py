@@ -19,6 +19,14 @@ _YEAR_FIRST = (
 _YEAR_LAST = r"(?P<first>[0-9]{1,2})(?P<mark>[-/.])(?P<second>[0-9]{1,2})(?P=mark)(?P<year>[0-9]{4})"
 _TIME = r"(?:[T ]+(?P<clock>[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)(?:[.,][0-9]+)?\s*(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 
+_WITH_NAME = r"(?P<day>[0-9]{1,2})[-/. ]?(?P<month>[A-Za-z]{3})[a-z]*[-/., ]*(?P<year>[0-9]{4})"
+_MONTHS = dict(
+    zip(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], range(1, 13), strict=True)
+)
+#: Serial numbers of spreadsheets that can be dates of sessions: 1954 to 2064.
+_SERIAL = r"(?P<serial>[2-5][0-9]{4})(?:\.[0-9]+)?"
+_STARTS = {"excel": "1899-12-30", "excel-1904": "1904-01-01"}
+
 Order = Literal["day first", "month first", "undecided", "contradictory", "none"]
 
 
@@ -37,12 +45,15 @@ class Dates:
     order : str
         Order of day and month in dates that have the year last: ``"day first"``, ``"month first"``, ``"undecided"``
         (no value decides), ``"contradictory"`` (some values need one order, some the other), ``"none"`` (no such date).
+    serial : ndarray of bool, shape (n_rows,)
+        Where a spreadsheet's serial number was read as a date.
     """
 
     dates: pd.Series
     bad: np.ndarray
     unclear: np.ndarray
     order: Order
+    serial: np.ndarray
 
 
 def read_dates(values: pd.Series, missing: Sequence[str], date_format: str | None = None) -> Dates:
@@ -55,8 +66,9 @@ def read_dates(values: pd.Series, missing: Sequence[str], date_format: str | Non
     missing : sequence of str
         Texts that stand for a missing date.
     date_format : str, optional
-        As in ``strftime``. Without it, dates with the year first are read as ISO; day and month of the others are
-        told apart by the values (a 13 or more must be a day).
+        As in ``strftime``, or ``"excel"``, ``"excel-1904"``. Without it, dates with the year first are read as ISO; day
+        and month of the others are told apart by the values (a 13 or more must be a day); English names of months
+        (09-Mar-2021) and serial numbers of spreadsheets (44264, days since the end of 1899) are understood.
 
     Raises
     ------
@@ -66,20 +78,45 @@ def read_dates(values: pd.Series, missing: Sequence[str], date_format: str | Non
     if pd.api.types.is_datetime64_any_dtype(values):
         plain = values.dt.tz_localize(None) if values.dt.tz is not None else values
         nowhere = np.zeros(len(values), dtype=bool)
-        return Dates(plain.astype("datetime64[us]").reset_index(drop=True), nowhere, nowhere, "none")
+        return Dates(plain.astype("datetime64[us]").reset_index(drop=True), nowhere, nowhere, "none", nowhere)
     codes, texts = distinct_texts(values)
     words = pd.Series(texts, dtype="str").str.strip()
     absent = words.isin(["", *missing]).to_numpy()
     unclear = np.zeros(len(words), dtype=bool)
     order: Order = "none"
-    if date_format is not None:
+    serial = np.zeros(len(words), dtype=bool)
+    if date_format in _STARTS:
+        read = _serial_dates(pd.to_numeric(words, errors="coerce"), _STARTS[date_format])
+        serial = read.notna().to_numpy()
+    elif date_format is not None:
         read = _with_format(words.mask(absent), date_format)
     else:
         read, unclear, order = _without_format(words)
+        counted = words.where(words.str.fullmatch(_SERIAL))
+        from_numbers = _serial_dates(pd.to_numeric(counted), _STARTS["excel"])
+        serial = from_numbers.notna().to_numpy()
+        read = read.fillna(from_numbers).fillna(_named_dates(words))
     read = read.mask(absent)
     bad = (read.isna() & ~absent & ~unclear).to_numpy()
     unclear &= ~absent
-    return Dates(read.take(codes).reset_index(drop=True), bad[codes], unclear[codes], order)
+    return Dates(read.take(codes).reset_index(drop=True), bad[codes], unclear[codes], order, (serial & ~absent)[codes])
+
+
+def _serial_dates(days: pd.Series, start: str) -> pd.Series:
+    number = days.to_numpy(dtype="float64", na_value=np.nan)
+    inside = (number > 0) & (number < 2_958_466)  # the calendar of spreadsheets ends with the year 9999
+    seconds = np.round(np.where(inside, number, 0) * 86_400).astype("int64")
+    dates = (np.datetime64(start, "s") + seconds.astype("timedelta64[s]")).astype("datetime64[us]")
+    dates[~inside] = np.datetime64("NaT")
+    return pd.Series(dates, index=days.index)
+
+
+def _named_dates(words: pd.Series) -> pd.Series:
+    found = words.str.extract(f"^{_WITH_NAME}{_TIME}$")
+    month = found["month"].str.lower().map(_MONTHS)
+    return _dates(
+        found["year"], month.map("{:.0f}".format, na_action="ignore").astype("str"), found["day"], found["clock"]
+    )
 
 
 def _with_format(words: pd.Series, date_format: str) -> pd.Series:

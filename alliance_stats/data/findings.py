@@ -62,10 +62,19 @@ class Findings:
         self._can_leave_out &= not always
         self._faults.append(Fault(fault, column, n, "all rows", done, way_out))
 
-    def refuse(self, fault: str, column: str, bad: np.ndarray, values: Values, way_out: str) -> None:
+    def refuse(
+        self,
+        fault: str,
+        column: str,
+        bad: np.ndarray,
+        values: Values,
+        way_out: str,
+        *,
+        places: Sequence[str] = (),
+    ) -> None:
         """Add a fault that stops the reading whatever ``on_faults`` says."""
         self._can_leave_out &= not bad.any()
-        self._add(fault, column, bad, values, "refused", way_out)
+        self._add(fault, column, bad, values, "refused", way_out, places)
 
     def long_lines(self) -> None:
         """Add the lines that have more fields than the header."""
@@ -80,6 +89,10 @@ class Findings:
         """Add something worth knowing that changes nothing."""
         if n:
             self._faults.append(Fault(fault, column, n, places, "kept", way_out))
+
+    def take_over(self, faults: Sequence[Fault]) -> None:
+        """Add what was found and done before the columns were converted."""
+        self._faults += faults
 
     def _add(
         self,

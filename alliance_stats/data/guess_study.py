@@ -14,7 +14,7 @@ from alliance_stats.data.known_columns import (
     find_key,
     find_measures,
 )
-from alliance_stats.data.read_delimited import read_header
+from alliance_stats.data.read_file import read_header
 from alliance_stats.data.read_options import ReadOptions
 from alliance_stats.data.study_file import ReportOptions, Study
 from alliance_stats.data.study_template import UNKNOWN, template

@@ -16,6 +16,8 @@ from alliance_stats.data.raw_table import distinct_texts, named_list
 #: What ids are sorted by.
 NaturalKey = tuple[str | tuple[int, str], ...]
 _DIGITS = re.compile(r"([0-9]+)")
+_DECIMAL = re.compile(r"[0-9]+[.,][0-9]+")
+_WHOLE = re.compile(r"([0-9]+)[.,]0+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +32,14 @@ class Ids:
         The distinct ids.
     stripped : ndarray of bool, shape (n_rows,)
         Where spaces around an id were taken off.
+    decimals : ndarray of bool, shape (n_rows,)
+        Where an id was written ``17.0`` and read as ``17``.
     """
 
     codes: np.ndarray
     words: tuple[str, ...]
     stripped: np.ndarray
+    decimals: np.ndarray
 
     @property
     def missing(self) -> np.ndarray:
@@ -74,17 +79,33 @@ def read_ids(values: pd.Series, missing: Sequence[str]) -> Ids:
     Parameters
     ----------
     values : Series of length n_rows
-        Texts of a file, or any column of a frame; whole floats become ``"17"``, not ``"17.0"``.
+        Texts of a file, or any column of a frame; whole floats become ``"17"``, not ``"17.0"``, and so do
+        texts where every id with a decimal mark is whole.
     missing : sequence of str
         Texts that stand for a missing id.
     """
     codes, texts = distinct_texts(values)
-    words = [text.strip() for text in texts]
+    plain = [text.strip() for text in texts]
+    words = _whole(plain)
+    shortened = [word != text for word, text in zip(words, plain, strict=True)]
     known: dict[str, int] = {}
     gone = {"", *missing}
     merged = [-1 if word in gone else known.setdefault(word, len(known)) for word in words]
-    trimmed = [code >= 0 and word != text for code, word, text in zip(merged, words, texts, strict=True)]
-    return Ids(np.array(merged, dtype=np.int64)[codes], tuple(known), np.array(trimmed, dtype=bool)[codes])
+    trimmed = [code >= 0 and word != text for code, word, text in zip(merged, plain, texts, strict=True)]
+    return Ids(
+        np.array(merged, dtype=np.int64)[codes],
+        tuple(known),
+        np.array(trimmed, dtype=bool)[codes],
+        np.array(shortened, dtype=bool)[codes],
+    )
+
+
+def _whole(words: list[str]) -> list[str]:
+    """Take ``.0`` off ids where all with a decimal mark are whole: a float's spelling, not a part of the id."""
+    marked = [word for word in words if _DECIMAL.fullmatch(word)]
+    if not marked or not all(_WHOLE.fullmatch(word) for word in marked):
+        return words
+    return [word[: _WHOLE.fullmatch(word).end(1)] if _WHOLE.fullmatch(word) else word for word in words]  # type: ignore[union-attr]
 
 
 def natural_key(word: str) -> NaturalKey:

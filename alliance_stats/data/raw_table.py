@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from alliance_stats.data.column_words import ColumnWords
+from alliance_stats.data.faults import Fault
 from alliance_stats.errors import ColumnError, DataError, count, did_you_mean
 
 #: How many places an error message names before it goes on with "…".
@@ -37,6 +39,14 @@ class RawTable:
         What was found out about a file, in words.
     long_lines : tuple of int
         Lines that have more fields than the header and could not be read.
+    words : mapping of str to ColumnWords
+        What the source itself says about its columns.
+    notes : tuple of Fault
+        What was found and done on the way here.
+    details : ndarray of str, shape (n_rows,), or None
+        What has to be said beside line or row to find a place: a sheet, a session of a wide row.
+    typed : bool
+        Whether the source stores numbers and dates as such.
     """
 
     name: str
@@ -47,6 +57,10 @@ class RawTable:
     n_rows: int
     reading: Mapping[str, str] = field(default_factory=dict)
     long_lines: tuple[int, ...] = ()
+    words: Mapping[str, ColumnWords] = field(default_factory=dict)
+    notes: tuple[Fault, ...] = ()
+    details: np.ndarray | None = None
+    typed: bool = False
 
     def where(self, rows: np.ndarray, values: pd.Series | np.ndarray | None = None) -> str:
         """Name the first few places, each with its value: ``"line 14 ('2.5'), line 20 ('x'), …"``.
@@ -66,7 +80,8 @@ class RawTable:
 
     def place(self, row: int) -> str:
         """Name one place: ``"line 14"``."""
-        return f"{self.place_word} {self.places[row]}"
+        detail = "" if self.details is None else f", {self.details[row]}"
+        return f"{self.place_word} {self.places[row]}{detail}"
 
 
 def _item(values: pd.Series | np.ndarray, row: int) -> object:

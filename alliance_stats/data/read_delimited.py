@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from alliance_stats.data.column_words import ColumnWords
 from alliance_stats.data.raw_table import RawTable
 from alliance_stats.data.read_options import ReadOptions
 from alliance_stats.data.text_format import TextFormat, decode, find_format
@@ -50,19 +51,6 @@ def _nearby(path: Path) -> str:
     return did_you_mean(path.name, names) if names else "Its folder is empty."
 
 
-def read_header(path: str | Path, options: ReadOptions | None = None) -> tuple[str, ...]:
-    """Return the column names of a delimited file.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, empty, or no delimited text.
-    """
-    options = options or ReadOptions()
-    text, _ = decode(read_bytes(path), Path(path).name, options.encoding)
-    return find_format(text, Path(path).name, options).header
-
-
 def read_delimited(
     path: str | Path, choose: Callable[[Sequence[str]], dict[str, int]], options: ReadOptions
 ) -> RawTable:
@@ -87,8 +75,13 @@ def read_delimited(
     DataError
         If the file is no delimited text, or a quotation mark is never closed.
     """
-    content = read_bytes(path)
-    name = Path(path).name
+    return read_text(read_bytes(path), Path(path).name, choose, options)
+
+
+def read_text(
+    content: bytes, name: str, choose: Callable[[Sequence[str]], dict[str, int]], options: ReadOptions
+) -> RawTable:
+    """Read the chosen columns of delimited text; see :func:`read_delimited`."""
     text, encoding = decode(content, name, options.encoding)
     form = find_format(text, name, options)
     wanted = choose(form.header)
@@ -108,6 +101,7 @@ def read_delimited(
         n_rows=len(filled),
         reading={"encoding": encoding, **form.reading},
         long_lines=tuple(long_lines.tolist()),
+        words={column: ColumnWords(form.labels[at]) for column, at in wanted.items() if form.labels},
     )
 
 

@@ -43,6 +43,7 @@ def read_frame(frame: pd.DataFrame, choose: Callable[[Sequence[str]], dict[str, 
         place_word="row",
         sha256=_hash(columns),
         n_rows=len(frame),
+        typed=True,
     )
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from alliance_stats.data import layout_options
 from alliance_stats.errors import DataError, did_you_mean
 
 ON_FAULTS = ("raise", "leave_out")
+RESTARTS = ("refuse", "continue")
+#: Formats of dates that are numbers: days since the end of 1899, or since the start of 1904.
+SERIAL_FORMATS = ("excel", "excel-1904")
 _DECIMALS = {",": ",", ".": ".", "comma": ",", "point": "."}
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "\\t": "\t"}
 #: What delimiters are called in words.
@@ -32,9 +36,19 @@ class ReadOptions:
     encoding : str or None
         Any encoding that Python knows, e.g. ``"utf-8"``, ``"cp1252"``.
     date_format : str or None
-        As in ``strftime``, e.g. ``"%d.%m.%Y"``.
+        As in ``strftime``, e.g. ``"%d.%m.%Y"``; ``"excel"`` or ``"excel-1904"`` for serial numbers.
     on_faults : {"raise", "leave_out"}
         Whether faults stop the reading, or the rows and values at fault are left out and counted.
+    sheet : str, tuple of str or None
+        Sheet of a spreadsheet (several are read one below the other, ``"*"`` is all), or data frame in a file of R.
+    header_rows : tuple of int or None
+        First and last row of a sheet's header, counted from 1.
+    wide : mapping of str to str, or None
+        Name of the long column to pattern of the columns of a wide file.
+    occasions : mapping of str to int, or None
+        What stands in place of a session number (``"baseline"``), and the number.
+    restarts : {"refuse", "continue"}
+        What becomes of session numbers that begin anew with another therapist.
 
     Raises
     ------
@@ -48,18 +62,27 @@ class ReadOptions:
     encoding: str | None = None
     date_format: str | None = None
     on_faults: str = "raise"
+    sheet: str | tuple[str, ...] | None = None
+    header_rows: tuple[int, ...] | None = None
+    wide: Mapping[str, str] | None = None
+    occasions: Mapping[str, int] | None = None
+    restarts: str = "refuse"
 
     def __post_init__(self) -> None:
         # object.__setattr__ because the class is frozen: a fresh instance settles its own spelling, then stays.
         object.__setattr__(self, "missing", _missing_texts(self.missing))
         object.__setattr__(self, "delimiter", _delimiter(self.delimiter))
         object.__setattr__(self, "decimal", _decimal(self.decimal))
+        object.__setattr__(self, "sheet", layout_options.sheet(self.sheet))
+        object.__setattr__(self, "header_rows", layout_options.header_rows(self.header_rows))
+        object.__setattr__(self, "wide", layout_options.wide(self.wide))
+        object.__setattr__(self, "occasions", layout_options.occasions(self.occasions))
         _check_encoding(self.encoding)
         _check_date_format(self.date_format)
-        if self.on_faults not in ON_FAULTS:
-            raise DataError(
-                f"on_faults={self.on_faults!r} is not understood. {did_you_mean(self.on_faults, ON_FAULTS)}"
-            )
+        for option, known in (("on_faults", ON_FAULTS), ("restarts", RESTARTS)):
+            value = getattr(self, option)
+            if value not in known:
+                raise DataError(f"{option}={value!r} is not understood. {did_you_mean(str(value), known)}")
 
 
 def _missing_texts(missing: str | Iterable[object]) -> tuple[str, ...]:
@@ -104,5 +127,7 @@ def _check_encoding(encoding: str | None) -> None:
 
 def _check_date_format(date_format: str | None) -> None:
     # "mixed" would let pandas guess day and month anew for every value.
-    if date_format is not None and (not isinstance(date_format, str) or "%" not in date_format):
+    if date_format is None or date_format in SERIAL_FORMATS:
+        return
+    if not isinstance(date_format, str) or "%" not in date_format:
         raise DataError(f"date_format={date_format!r} is not understood. Write e.g. date_format='%d.%m.%Y'.")

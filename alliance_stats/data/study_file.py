@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from alliance_stats.data.column_map import ROLES, ColumnMap, make_score, name_problem, score_problems
+from alliance_stats.data.name_patterns import SESSION_OF_NAME
 from alliance_stats.data.read_delimited import read_bytes
 from alliance_stats.data.read_options import ReadOptions
 from alliance_stats.data.read_sessions import read_mapped
@@ -16,7 +17,10 @@ from alliance_stats.data.toml_file import parse_toml
 from alliance_stats.errors import DataError, StudyFileError, count, did_you_mean
 
 TABLES = ("title", "file", "columns", "scores", "report")
-FILE_KEYS = ("path", "delimiter", "decimal", "encoding", "missing", "date_format", "on_faults")
+FILE_KEYS = (
+    *("path", "delimiter", "decimal", "encoding", "missing", "date_format", "on_faults"),
+    *("sheet", "header_rows", "wide", "occasions", "restarts"),
+)
 REPORT_KEYS = ("title", "alliance", "outcome", "pseudonyms", "min_cell")
 
 
@@ -164,6 +168,10 @@ def _columns(contents: Mapping[str, Any], problems: list[str]) -> ColumnMap | No
     if "patient" not in table:
         problems.append("[columns] patient is missing: the column that says whose session it was")
     if "session" not in table and "date" not in table:
+        file = contents.get("file")
+        if isinstance(file, Mapping) and file.get("wide"):
+            table = {**table, "session": SESSION_OF_NAME}
+    if "session" not in table and "date" not in table:
         problems.append("[columns] session is missing (or date): the column that orders each patient's sessions")
     scores = []
     for name, spec in _table(contents, "scores", problems).items():
@@ -193,6 +201,8 @@ def _file(table: Mapping[str, Any], problems: list[str]) -> tuple[str | None, Re
         if key == "missing":
             sound = isinstance(value, list) and all(isinstance(code, str | int | float) for code in value)
             wanted = 'a list of texts, e.g. ["", "NA", "-99"]'
+        elif key in ("sheet", "header_rows", "wide", "occasions"):
+            sound, wanted = True, ""  # ReadOptions says what is wrong with them
         else:
             sound, wanted = isinstance(value, str) and bool(value), "text, in quotes"
         if not sound:

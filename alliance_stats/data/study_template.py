@@ -77,6 +77,8 @@ def _score_lines(score: ScoreColumn) -> list[str]:
     else:
         lines.append(f"range = {_value([score.low, score.high])}")
     lines.append(f"higher = {_value(score.higher)}" if score.higher else '# higher = "better"   # or "worse"')
+    if score.missing:
+        lines.append(f"missing = {_value(score.missing)}")
     if score.label:
         lines.append(f"label = {_value(score.label)}")
     return lines
@@ -100,5 +102,7 @@ def _value(value: object) -> str:
         return "[" + ", ".join(map(_value, value)) + "]"
     if isinstance(value, int):
         return repr(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_value(str(key))} = {_value(part)}" for key, part in value.items()) + "}"
     # A JSON text is a TOML text, except that TOML also wants U+007F escaped.
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

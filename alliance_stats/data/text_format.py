@@ -14,16 +14,6 @@ from alliance_stats.errors import DataError, count
 
 _SAMPLE_CHARACTERS = 1 << 18
 _SAMPLE_RECORDS = 200
-#: First bytes of files that are no text, and what to do about them.
-_NOT_TEXT = {
-    b"PK\x03\x04": "It looks like a spreadsheet (xlsx, ods) or another zip file. Save the sheet as CSV.",
-    b"\xd0\xcf\x11\xe0": "It looks like an old Excel file (xls). Save the sheet as CSV.",
-    b"$FL2": "It looks like an SPSS file (sav). Export it as CSV.",
-    b"$FL3": "It looks like an SPSS file (zsav). Export it as CSV.",
-    b"<stata_dta": "It looks like a Stata file (dta). Export it as CSV.",
-    b"\x1f\x8b": "It is compressed (gzip). Unpack it first.",
-    b"%PDF": "It is a PDF. Export the data as CSV.",
-}
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _ENCODING_WORDS = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8 with byte order mark", "cp1252": "Windows-1252 (cp1252)"}
 
@@ -44,6 +34,8 @@ class TextFormat:
         Line of the first record after the header (the first line of the file is 1).
     reading : dict of str to str
         What was found, in words.
+    labels : tuple of str
+        Text of the question per column, where the file has it (Qualtrics).
     """
 
     delimiter: str
@@ -51,6 +43,7 @@ class TextFormat:
     body_from: int
     first_line: int
     reading: dict[str, str]
+    labels: tuple[str, ...] = ()
 
 
 def decode(content: bytes, name: str, encoding: str | None) -> tuple[str, str]:
@@ -78,9 +71,6 @@ def decode(content: bytes, name: str, encoding: str | None) -> tuple[str, str]:
     """
     if not content.strip():
         raise DataError(f"{name} is empty (0 rows). Check that the export was finished.")
-    for mark, advice in _NOT_TEXT.items():
-        if content.startswith(mark):
-            raise DataError(f"{name} is no text file. {advice}")
     candidates = (encoding,) if encoding else _encodings(content)
     for candidate in candidates:
         try:
@@ -134,10 +124,25 @@ def find_format(text: str, name: str, options: ReadOptions) -> TextFormat:
             f"{name} has 1 column only ({named_list(header)[:200]}), split at {word}. "
             "Give delimiter= with the character that stands between the columns."
         )
+    reading = {"delimiter": f"{word} ({given})"}
+    labels = _qualtrics_labels(records, start)
+    if labels:
+        start += 2
+        reading["layout"] = "Qualtrics, three header rows (found)"
     _check_first_row(records, start, header, name)
     last_line = records[start][1]
     body_from = sum(map(len, islice(io.StringIO(sample, newline=""), last_line)))
-    return TextFormat(delimiter, header, body_from, last_line + 1, {"delimiter": f"{word} ({given})"})
+    return TextFormat(delimiter, header, body_from, last_line + 1, reading, labels)
+
+
+def _qualtrics_labels(records: list[tuple[list[str], int]], start: int) -> tuple[str, ...]:
+    """Return the texts of the questions where the third row holds the ids by which Qualtrics knows its columns."""
+    if len(records) < start + 3:
+        return ()
+    (names, _), (texts, _), (ids, _) = records[start : start + 3]
+    if len(texts) != len(names) or not ids or not all(re.match(r'\s*\{"ImportId":', field) for field in ids):
+        return ()
+    return tuple(re.sub(r"\s+", " ", text).strip() for text in texts)
 
 
 def _sample(text: str) -> str:

@@ -43,7 +43,9 @@ def test_values_may_contradict_each_other():
     assert dates("13.01.2021", "01.13.2021").order == "contradictory"
 
 
-@pytest.mark.parametrize("word", ["31.02.2021", "2021-02-30", "5.1.21", "44201", "yesterday", "13.13.2021", "2021-W05"])
+@pytest.mark.parametrize(
+    "word", ["31.02.2021", "2021-02-30", "5.1.21", "4420", "14201", "yesterday", "13.13.2021", "2021-W05"]
+)
 def test_what_is_no_date_is_bad(word):
     read = dates(word, "14.01.2021")
     assert read.bad.tolist() == [True, False]
@@ -102,3 +104,38 @@ def test_numbers_of_frames_know_no_decimal_mark():
     values, bad = numbers(number_texts(pd.Series([1.5, np.nan, -99])), ",", ("", "-99"))
     assert np.array_equal(values, [1.5, np.nan, np.nan], equal_nan=True)
     assert not bad.any()
+
+
+def test_serial_numbers_of_spreadsheets_are_days_since_the_end_of_1899():
+    read = dates("44201", "44201.5", "14.01.2021")
+    # 44201 is what spreadsheets show as 2021-01-05; .5 is noon
+    assert read.dates.astype(str).tolist() == ["2021-01-05 00:00:00", "2021-01-05 12:00:00", "2021-01-14 00:00:00"]
+    assert read.serial.tolist() == [True, True, False]
+    assert not read.bad.any()
+
+
+def test_serial_numbers_from_1904_have_to_be_told():
+    read = read_dates(pd.Series(["42739", "x"]), ("",), "excel-1904")
+    assert iso(read)[0] == "2021-01-05"  # 1904-01-01 and 42739 days
+    assert read.bad.tolist() == [False, True]
+
+
+def test_english_names_of_months_leave_nothing_open():
+    read = dates("05-JAN-2021", "5 January 2021", "05Jan2021 10:30", "5 Foo 2021")
+    assert iso(read)[:3] == ["2021-01-05"] * 3
+    assert read.bad.tolist() == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        (["17.0", "17", "3.0"], ["17", "17", "3"]),
+        (["17,0", "017"], ["17", "017"]),
+        (["1.0", "1.1"], ["1.0", "1.1"]),  # a site and a number: 1.0 is a name of its own
+        (["v2.0", "x"], ["v2.0", "x"]),
+    ],
+)
+def test_ids_that_a_float_wrote_lose_their_point(ids, expected):
+    read = read_ids(pd.Series(ids), ("",))
+    assert read.column().tolist() == expected
+    assert read.decimals.tolist() == [one != other for one, other in zip(ids, expected, strict=True)]

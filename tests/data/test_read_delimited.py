@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from alliance_stats.data.read_delimited import read_delimited, read_header
+from alliance_stats.data.read_file import read_file, read_header
 from alliance_stats.data.read_options import ReadOptions
 from alliance_stats.errors import DataError
 
@@ -17,7 +17,7 @@ def read(tmp_path):
     def read_content(content, **options):
         path = tmp_path / "file.csv"
         path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
-        return read_delimited(path, every_column, ReadOptions(**options))
+        return read_file(path, every_column, ReadOptions(**options))
 
     return read_content
 
@@ -116,7 +116,7 @@ def test_a_long_line_far_down_is_found(read):
         (b"a,b\n1,2,3\n4,5,6\n", "header has 2 fields, but line 2 has 3"),
         (b'a,b\n1,2\n"3,4\n', "1 quotation mark is never closed \\(opened at line 3\\)"),
         (b"PK\x03\x04rest", "spreadsheet.*Save the sheet as CSV"),
-        (b"$FL2@(#) SPSS", "SPSS file"),
+        (b"$FL2@(#) SPSS", "file of SPSS"),
         (b"a,b\n1,\x002\n", "no text file"),
         (b",\n,\n", "no header line"),
     ],
