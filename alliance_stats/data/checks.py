@@ -182,9 +182,9 @@ def check_range(
     ends = f"{shown_value(float(low))} to {shown_value(float(high))}"
     codes = [code for code in np.unique(values[outside]) if code in MISSING_CODES]
     if codes:
-        way_out = (
-            f"{_proposal(codes, missing)} Others: correct them, or state another range ({_codes(values[outside])})."
-        )
+        others = values[outside & ~np.isin(values, codes)]
+        rest = f" Others: correct them, or state another range ({_codes(others)})." if others.size else ""
+        way_out = f"{_proposal(codes, missing)}{rest}"
     else:
         way_out = (
             "Correct them, state another range, or name codes for missing values in missing= "

@@ -20,9 +20,9 @@ from alliance_stats.errors import DataError, did_you_mean
 def read_r(content: bytes, name: str, wanted: str | None = None) -> StoredTable:
     """Read the data frame in a file of R.
 
-    Factors become their labels, and dates and times become dates. Matrices, and arrays of three dimensions (patient, time,
-    variable), become tables with the columns ``dim1``, ``dim2``, ``v1``, ``v2``, …. What the package haven keeps of SPSS
-    files (labels, value labels, user-missing values) is kept.
+    Factors become their labels, and dates and times become dates. Matrices, and arrays of three dimensions (patient,
+    time, variable), become tables with the columns ``dim1``, ``dim2``, ``v1``, ``v2``, …. What the package haven keeps
+    of SPSS files (labels, value labels, user-missing values) is kept.
 
     Parameters
     ----------
