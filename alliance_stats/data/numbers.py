@@ -138,6 +138,8 @@ def numbers(column: NumberTexts, decimal: str, missing: Sequence[str]) -> tuple[
     coded = np.isin(read, _missing_numbers(missing))
     bad &= ~coded
     read[bad | coded] = np.nan
+    if column.words is None:  # every row is a value of its own
+        return read, bad
     return read[column.codes], bad[column.codes]
 
 

@@ -73,8 +73,11 @@ class RawTable:
             What stands there.
         """
         shown = []
+        # Numbers of a text file were texts there, and are shown as such.
+        texts = isinstance(values, pd.Series) and not self.typed
         for row in rows[:N_PLACES]:
-            value = "" if values is None else f" ({shown_value(_item(values, int(row)))})"
+            cell = None if values is None else _item(values, int(row))
+            value = "" if values is None else f" ({shown_value(plain_text(cell) if texts else cell)})"
             shown.append(f"{self.place(int(row))}{value}")
         return listed(shown, len(rows))
 

@@ -21,6 +21,10 @@ from alliance_stats.errors import DataError, did_you_mean
 
 #: Rows are read in pieces, so that columns nobody asked for never stand in memory all at once.
 _PIECE = 250_000
+#: From this many bytes on, columns of plain numbers are read without their texts.
+LARGE = 4_000_000
+#: Before that release, pandas rounded some of the last digits while reading.
+_EXACT = tuple(int(part) for part in pd.__version__.split(".")[:2]) >= (3, 1)
 #: Name of a helper column; a column of a file cannot have it, because names of files' columns are stripped.
 _FILLED = " filled "
 _SKIPPED = re.compile(r"line (\d+): expected")
@@ -79,15 +83,24 @@ def read_delimited(
 
 
 def read_text(
-    content: bytes, name: str, choose: Callable[[Sequence[str]], dict[str, int]], options: ReadOptions
+    content: bytes,
+    name: str,
+    choose: Callable[[Sequence[str]], dict[str, int]],
+    options: ReadOptions,
+    numeric: Callable[[], Sequence[str]] = tuple,
 ) -> RawTable:
-    """Read the chosen columns of delimited text; see :func:`read_delimited`."""
+    """Read the chosen columns of delimited text; see :func:`read_delimited`.
+
+    ``numeric``, asked once the columns are chosen, names those that should hold numbers. In large files they are read
+    as numbers at once, if all of them are; the numbers are the same.
+    """
     text, encoding = decode(content, name, options.encoding)
     form = find_format(text, name, options)
     wanted = choose(form.header)
     body = text[form.body_from :]
     del text
-    frame, skipped = _parse(body, form, name, wanted)
+    quick = tuple(numeric()) if len(content) >= LARGE and _EXACT else ()
+    frame, skipped = _parse(body, form, name, wanted, quick, ["", *options.missing])
     kept, long_lines = _line_numbers(body, form, len(frame), skipped)
     filled = np.flatnonzero(frame.pop(_FILLED).to_numpy())
     if not filled.size and not long_lines.size:
@@ -105,11 +118,18 @@ def read_text(
     )
 
 
-def _parse(body: str, form: TextFormat, name: str, wanted: dict[str, int]) -> tuple[pd.DataFrame, list[int]]:
-    """Return the wanted columns (and whether a row holds anything), and the positions of the records left out."""
+def _parse(
+    body: str, form: TextFormat, name: str, wanted: dict[str, int], numeric: Sequence[str], missing: Sequence[str]
+) -> tuple[pd.DataFrame, list[int]]:
+    """Return the wanted columns (and whether a row holds anything), and the positions of the records left out.
+
+    Columns in ``numeric`` come as numbers if all their cells in the file are plain numbers, empty or ``missing``.
+    """
     # pandas cuts a first row that is longer than the header without a word. Behind a header of our own and one blank
     # line every row is held to the header's number of fields.
     lead = form.delimiter.join(str(number) for number in range(len(form.header))) + "\n\n"
+    positions = [str(wanted[column]) for column in numeric]
+    types = {str(at): str for at in range(len(form.header)) if str(at) not in positions}
     pieces: list[pd.DataFrame] = []
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -117,18 +137,27 @@ def _parse(body: str, form: TextFormat, name: str, wanted: dict[str, int]) -> tu
             with pd.read_csv(
                 io.BytesIO((lead + body).encode("utf-8")),
                 sep=form.delimiter,
-                dtype=str,
-                na_filter=False,
+                dtype=types,
+                keep_default_na=False,
+                na_values={position: list(missing) for position in positions},
+                na_filter=bool(positions),
                 index_col=False,
                 skip_blank_lines=False,
                 on_bad_lines="warn",
                 chunksize=_PIECE,
             ) as reader:
-                pieces += [_wanted_part(piece, wanted) for piece in reader]
+                for piece in reader:
+                    if not all(_is_plain(piece[position]) for position in positions):
+                        return _parse(body, form, name, wanted, (), missing)
+                    pieces.append(_wanted_part(piece, wanted))
     except (pd.errors.ParserError, ValueError) as error:
         raise DataError(f"{name} cannot be split into columns: {_parser_words(error, form)}") from None
     skipped = [int(record) - 3 for warning in caught for record in _SKIPPED.findall(str(warning.message))]
     return pd.concat(pieces, ignore_index=True).iloc[1:].reset_index(drop=True), skipped
+
+
+def _is_plain(values: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
 
 
 def _parser_words(error: Exception, form: TextFormat) -> str:
@@ -143,12 +172,17 @@ def _wanted_part(piece: pd.DataFrame, wanted: dict[str, int]) -> pd.DataFrame:
     part = piece.iloc[:, list(wanted.values())].set_axis(list(wanted), axis=1)
     filled = np.ones(len(piece), dtype=bool)
     # A blank line has an empty last field, so only those rows are looked at whole.
-    ends_empty = np.flatnonzero((piece.iloc[:, -1] == "").to_numpy())
+    last = piece.iloc[:, -1]
+    ends_empty = np.flatnonzero((last.isna() if _is_plain(last) else last == "").to_numpy())
     if ends_empty.size:
         ends = piece.iloc[ends_empty]
-        filled[ends_empty] = np.any([ends[column].str.strip() != "" for column in ends.columns], axis=0)
+        filled[ends_empty] = np.any([_holds(ends[column]) for column in ends.columns], axis=0)
     part[_FILLED] = filled
     return part
+
+
+def _holds(values: pd.Series) -> np.ndarray:
+    return (values.notna() if _is_plain(values) else values.str.strip() != "").to_numpy()
 
 
 def _line_numbers(body: str, form: TextFormat, n_rows: int, skipped: list[int]) -> tuple[np.ndarray, np.ndarray]:

@@ -55,7 +55,7 @@ def read_excel(
         raise
     except library.PasswordError:
         raise DataError(f"{name} is locked with a password. Save it without one.") from None
-    except (MemoryError, KeyboardInterrupt):
+    except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # damaged files can make the library panic, which is no Exception
         raise DataError(

@@ -21,7 +21,9 @@ from alliance_stats.errors import DataError
 Choose = Callable[[Sequence[str]], dict[str, int]]
 
 
-def read_file(path: str | Path, choose: Choose, options: ReadOptions) -> RawTable:
+def read_file(
+    path: str | Path, choose: Choose, options: ReadOptions, numeric: Callable[[], Sequence[str]] = tuple
+) -> RawTable:
     """Read the chosen columns of a file.
 
     Parameters
@@ -32,6 +34,8 @@ def read_file(path: str | Path, choose: Choose, options: ReadOptions) -> RawTabl
         Takes the header, returns the names of the wanted columns and their positions.
     options : ReadOptions
         How the file is written, where that is known.
+    numeric : callable
+        Asked once the columns are chosen; names those that should hold numbers.
 
     Raises
     ------
@@ -43,7 +47,7 @@ def read_file(path: str | Path, choose: Choose, options: ReadOptions) -> RawTabl
     content = read_bytes(path)
     name = Path(path).name
     if file_kind(content, name) == "text":
-        return read_text(content, name, choose, options)
+        return read_text(content, name, choose, options, numeric)
     table = _stored(content, name, options, choose)
     return table.take(choose, name, hashlib.sha256(content).hexdigest())
 

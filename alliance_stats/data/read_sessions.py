@@ -11,7 +11,7 @@ from alliance_stats.data.checks import note_courses
 from alliance_stats.data.column_map import ColumnMap, Scores, codebook_for, column_map
 from alliance_stats.data.describe_columns import described
 from alliance_stats.data.findings import Findings
-from alliance_stats.data.layouts import Layout, find_layout
+from alliance_stats.data.layouts import Layout, LongLayout, find_layout
 from alliance_stats.data.raw_table import RawTable, find_columns
 from alliance_stats.data.read_file import read_file
 from alliance_stats.data.read_frame import read_frame
@@ -159,10 +159,17 @@ def _read_raw(
         roles = {column: role for role, column in mapped.wanted.items()}
         return find_columns({roles.get(column, column): column for column in sources}, header, name)
 
+    def numeric() -> Sequence[str]:
+        mapped, layout = chosen[-1]
+        columns = {score.column for score in mapped.scores}
+        if mapped.session is not None and not options.occasions:
+            columns.add(mapped.session)
+        return sorted(columns - {*mapped.keep}) if isinstance(layout, LongLayout) else ()
+
     if isinstance(source, pd.DataFrame):
         raw = read_frame(source, choose)
     elif isinstance(source, str | Path):
-        raw = read_file(source, choose, options)
+        raw = read_file(source, choose, options, numeric)
     else:
         raise DataError(
             f"Cannot read sessions from {type(source).__name__}. Give the path of a CSV file, or a DataFrame "
