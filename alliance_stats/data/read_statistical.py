@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import warnings
+import pickle
+import subprocess
+import sys
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from alliance_stats.data import statistical_child
 from alliance_stats.data.column_words import ColumnWords
 from alliance_stats.data.file_kind import KIND_WORDS
 from alliance_stats.data.raw_table import plain_text
@@ -44,19 +47,17 @@ def read_statistical(content: bytes, kind: str, name: str, encoding: str | None 
     DataError
         If the file is damaged or of a release that is not understood.
     """
-    library = need("pyreadstat", _EXTRAS[kind], KIND_WORDS[kind])
-    extra = {"user_missing": True} if kind == "spss" else {}
+    need("pyreadstat", _EXTRAS[kind], KIND_WORDS[kind])
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            frame, about = getattr(library, _READERS[kind])(io.BytesIO(content), encoding=encoding, **extra)
+        held, told = _read(content, _READERS[kind], encoding)
     except Exception as error:  # the library raises whatever its layers raise
         raise DataError(
             f"{name} cannot be read as a file of {KIND_WORDS[kind]}: {_short(error)}. Save it anew, "
             "give encoding=, or export it as CSV."
         ) from None
-    header = tuple(str(column) for column in frame.columns)
-    columns = [frame.iloc[:, at].reset_index(drop=True) for at in range(len(header))]
+    about = SimpleNamespace(**told)
+    header = tuple(str(column) for column in held)
+    columns = [pd.Series(values) for values in held.values()]
     words, declared = {}, {}
     for at, column in enumerate(header):
         words[column], at_fault = _words(column, columns[at], about)
@@ -66,11 +67,29 @@ def read_statistical(content: bytes, kind: str, name: str, encoding: str | None 
     return StoredTable(
         header=header,
         columns=columns,
-        places=np.arange(1, len(frame) + 1),
+        places=np.arange(1, len(next(iter(columns), [])) + 1),
         reading={"format": f"{KIND_WORDS[kind]} (found)", "encoding": str(about.file_encoding or "unknown")},
         words=words,
         declared=declared,
     )
+
+
+def _read(content: bytes, reader: str, encoding: str | None) -> tuple[dict[str, list[Any]], dict[str, Any]]:
+    """Read in a process of its own, which may break down; where none can be started, in this one."""
+    command = [sys.executable, "-P", statistical_child.__file__, reader, encoding or ""]
+    seconds = 60 + len(content) / 100_000
+    try:
+        done = subprocess.run(command, input=content, capture_output=True, timeout=seconds, check=False)
+    except OSError:
+        return statistical_child.read(content, reader, encoding)
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"it was not read within {seconds:.0f} seconds") from None
+    if done.returncode or not done.stdout:
+        raise ValueError("it is damaged")
+    answer = pickle.loads(done.stdout)
+    if isinstance(answer, str):
+        raise ValueError(answer)
+    return answer
 
 
 def _short(error: Exception) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from alliance_stats.data import read_file, stored_table
+from alliance_stats.data import read_file, statistical_child, stored_table
 from alliance_stats.data.read_sessions import read_sessions
 from alliance_stats.errors import DataError, FaultsError, MissingExtraError
 
@@ -162,3 +162,16 @@ def test_every_extra_that_a_message_names_is_in_pyproject():
         "optional-dependencies"
     ]
     assert {"spss", "stata", "sas", "excel", "r", "parquet"} <= set(extras)
+
+
+def test_a_library_that_breaks_down_takes_nothing_with_it(spss, tmp_path, monkeypatch):
+    (tmp_path / "breaks.py").write_text("import os\nos.abort()\n")
+    monkeypatch.setattr(statistical_child, "__file__", str(tmp_path / "breaks.py"))
+    with pytest.raises(DataError, match="cannot be read as a file of SPSS: it is damaged"):
+        read_sessions(spss, **ASKED)
+
+
+def test_where_no_process_can_be_started_this_one_reads(spss, monkeypatch):
+    expected = read_sessions(spss, **ASKED)
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    pd.testing.assert_frame_equal(read_sessions(spss, **ASKED).frame, expected.frame)
