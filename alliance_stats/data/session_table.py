@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import pandas as pd
 
@@ -12,6 +12,9 @@ from alliance_stats.data.codebook import Codebook, Variable
 from alliance_stats.data.faults import no_faults
 from alliance_stats.errors import ColumnError, DataError, did_you_mean
 from alliance_stats.names import PATIENT, THERAPIST
+
+if TYPE_CHECKING:
+    from alliance_stats.data.description import Description
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,24 @@ class SessionTable:
         from alliance_stats.data.pseudonymize import pseudonymized
 
         return pseudonymized(self, key, shift_dates, (keep,) if isinstance(keep, str) else tuple(keep))
+
+    def describe(self) -> Description:
+        """Describe who is in the table: when, how many, gaps, caseloads, changes of therapist, what is missing.
+
+        Returns
+        -------
+        Description
+            Frames (``overview``, ``scores``, ``by_session``, ``missing``, ``patients``, ``caseloads``, ``changes``),
+            and ``plot()`` for attendance and missingness.
+
+        Raises
+        ------
+        DataError
+            If the table has no rows.
+        """
+        from alliance_stats.data.description import describe
+
+        return describe(self.frame, self.codebook, self.source.simulated)
 
     def with_frame(self, frame: pd.DataFrame, *variables: Variable) -> SessionTable:
         """Return the table with another frame, and these variables added to the codebook."""

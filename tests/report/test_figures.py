@@ -16,9 +16,13 @@ from alliance_stats.report.figures.caterpillar import caterpillar
 from alliance_stats.report.figures.event_aligned import event_aligned
 from alliance_stats.report.figures.influence import influence
 from alliance_stats.report.figures.marks import thin
+from alliance_stats.report.figures.missingness import missingness
 from alliance_stats.report.figures.replicates import replicates
 from alliance_stats.report.figures.trajectories import trajectories, unbroken_runs
 from alliance_stats.report.figures.within_between import within_between
+
+BY_SESSION = pd.DataFrame({"session": [1, 2, 4], "n": [10, 8, 2]})
+MISSING = pd.DataFrame({"score": ["x"] * 3, "session": [1, 2, 4], "missing": [0.1, 0.25, 0.5]})
 
 
 def _texts(drawn):
@@ -40,10 +44,20 @@ def draw(patients, curve, means, change_curve, effects, sessions, between_and_wi
         "attendance": lambda **more: attendance(sessions, **more),
         "influence": lambda **more: influence(distances, threshold=0.3, **more),
         "replicates": lambda **more: replicates(*refits, **more),
+        "missingness": lambda **more: missingness(BY_SESSION, MISSING, **more),
     }
 
 
-FIGURES = ["trajectories", "within_between", "event_aligned", "caterpillar", "attendance", "influence", "replicates"]
+FIGURES = [
+    "trajectories",
+    "within_between",
+    "event_aligned",
+    "caterpillar",
+    "attendance",
+    "influence",
+    "replicates",
+    "missingness",
+]
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -289,3 +303,16 @@ def test_panels_know_their_figure(between_and_within):
     panels = within_between(*between_and_within, predictor="x", outcome="y")
     assert panels.figure is panels[1].figure
     assert png_bytes(panels.figure, dpi=50).startswith(b"\x89PNG")
+
+
+def test_missingness_leaves_sessions_without_rows_open():
+    ax = missingness(BY_SESSION, MISSING)
+    (line,) = ax.get_lines()
+    assert line.get_xdata().tolist() == [1, 2, 3, 4]
+    assert np.array_equal(line.get_ydata(), [0.1, 0.25, np.nan, 0.5], equal_nan=True)
+
+
+def test_missingness_of_more_scores_than_lines_can_be_told_apart_is_refused():
+    many = pd.concat([MISSING.assign(score=f"x{number}") for number in range(16)])
+    with pytest.raises(DataError, match="16 scores are too many"):
+        missingness(BY_SESSION, many)

@@ -10,9 +10,8 @@ from matplotlib.patches import Patch
 from alliance_stats.errors import DataError, count
 from alliance_stats.names import PATIENT, SESSION
 from alliance_stats.report.figures.canvas import annotate, figure_of, house_style, new_axes_under
-from alliance_stats.report.figures.marks import counted, thin, whole_ticks
+from alliance_stats.report.figures.marks import counted, counts_above, whole_ticks
 from alliance_stats.report.frames import need_rows
-from alliance_stats.report.numbers import whole
 
 __all__ = ["attendance"]
 
@@ -69,7 +68,7 @@ def attendance(
     main, top = _new_panels(n) if ax is None else (ax, ax.inset_axes((0, 1.05, 1, 0.3)))
     _draw_picture(main, picture, n, drawn)
     _draw_key(main, own)
-    _draw_numbers(top, in_treatment, drawn, own)
+    counts_above(top, in_treatment, drawn, own, _IN_TREATMENT)
     rest = f" Sessions after {drawn} are not drawn (the last is {last})." if last > drawn else ""
     patients = counted(n, "patient")
     annotate(
@@ -139,20 +138,3 @@ def _draw_key(ax: Axes, own: bool) -> None:
         figure_of(ax).legend(handles=keys, loc="outside lower center", ncols=2)
     else:
         ax.legend(handles=keys, loc="lower right")
-
-
-def _draw_numbers(top: Axes, in_treatment: pd.DataFrame, drawn: int, own: bool) -> None:
-    """Draw the number in treatment over the picture, with the same sessions."""
-    at, n = in_treatment[SESSION].to_numpy(), in_treatment["n"].to_numpy()
-    top.bar(at, n, width=0.96, color="#9a9a9a", linewidth=0)
-    for session in (1, *(place for place in thin(at, most=16) if place > max(1, drawn / 25))):
-        height = n[session - 1]
-        top.annotate(whole(height), (session, height), (0, 1.5), textcoords="offset points", ha="center", fontsize=7.5)
-    top.set(xlim=(0.5, drawn + 0.5), ylim=(0, n.max() * 1.2), yticks=[])
-    if own:
-        top.set_title(_IN_TREATMENT, fontsize=8.5, fontweight="normal")
-    else:  # nobody leaves room for a title over axes inside axes that were handed in
-        top.set_ylim(0, n.max() * 1.6)
-        top.text(1, 1, _IN_TREATMENT, transform=top.transAxes, fontsize=8, ha="right", va="top")
-    top.tick_params(axis="x", bottom=False, labelbottom=False)
-    top.spines["left"].set_visible(False)

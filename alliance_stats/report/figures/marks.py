@@ -93,3 +93,34 @@ def ends_in_words(curve: pd.DataFrame, x: str) -> str:
 def counted(n: int, noun: str) -> str:
     """Write a count with its noun, grouped in threes: ``5,000 patients``."""
     return f"{whole(n)} {noun if n == 1 else noun + 's'}"
+
+
+def counts_above(top: Axes, counts: pd.DataFrame, last: int, own: bool, title: str) -> None:
+    """Draw numbers of patients over a figure, with the same sessions.
+
+    Parameters
+    ----------
+    top : Axes
+        The upper panel.
+    counts : DataFrame
+        ``session`` (1, 2, …, all of them) and ``n``.
+    last : int
+        The last session.
+    own : bool
+        Whether the figure is ours, so that there is room for a title.
+    title : str
+        What is counted.
+    """
+    at, n = counts["session"].to_numpy(), counts["n"].to_numpy()
+    top.bar(at, n, width=0.96, color="#9a9a9a", linewidth=0)
+    for session in (1, *(place for place in thin(at, most=16) if place > max(1, last / 25))):
+        height = n[session - 1]
+        top.annotate(whole(height), (session, height), (0, 1.5), textcoords="offset points", ha="center", fontsize=7.5)
+    top.set(xlim=(0.5, last + 0.5), ylim=(0, n.max() * 1.2), yticks=[])
+    if own:
+        top.set_title(title, fontsize=8.5, fontweight="normal")
+    else:  # nobody leaves room for a title over axes inside axes that were handed in
+        top.set_ylim(0, n.max() * 1.6)
+        top.text(1, 1, title, transform=top.transAxes, fontsize=8, ha="right", va="top")
+    top.tick_params(axis="x", bottom=False, labelbottom=False)
+    top.spines["left"].set_visible(False)
