@@ -10,6 +10,7 @@ import argparse
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from alliance_stats.study.pipeline import StudyReport
 
 DONE, OUR_FAULT, INPUT_AT_FAULT, NOT_CONVERGED = 0, 1, 2, 3
+ON_FAULTS = ("raise", "leave_out")
 _DEMO = "simulated_alliance"
 
 
@@ -35,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Read a file of sessions and write report.html, tables/, figures/ and results.json.",
     )
     source = report.add_mutually_exclusive_group(required=True)
-    source.add_argument("file", nargs="?", type=Path, help="CSV file, one row per patient and session")
+    source.add_argument("file", nargs="?", type=Path, help="CSV, Excel, SPSS, Stata, SAS, R or Parquet file")
     source.add_argument("--demo", action="store_true", help="use the simulated sessions that come with the package")
     report.add_argument(
         "--study", type=Path, help="study.toml: which column is what (guessed from the names if left out)"
@@ -47,6 +49,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.add_argument(
         "--min-cell", type=int, metavar="N", help="show no count below N, nor figures of single patients (default: all)"
+    )
+    report.add_argument(
+        "--on-faults",
+        choices=ON_FAULTS,
+        help="stop and list all faults of the file (raise), or leave out the rows and values at fault, counted in the "
+        "report (leave_out); default: what the study file says, or raise",
     )
     report.add_argument("--quiet", action="store_true", help="no progress, no closing lines")
     return parser
@@ -88,6 +96,8 @@ def _report(options: argparse.Namespace) -> StudyReport:
         sessions = load_dataset(_DEMO)
     else:
         study = read_study(options.study) if options.study else guess_study(options.file)
+        if options.on_faults:
+            study = replace(study, options=replace(study.options, on_faults=options.on_faults))
         sessions = study.read(options.file)
     for line in study.assumed:
         if not options.quiet:

@@ -198,6 +198,54 @@ def test_a_file_at_fault_is_named_and_nothing_is_written(clinic, tmp_path, capsy
     assert [path.name for path in tmp_path.iterdir()] == ["clinic.csv"]
 
 
+def test_faults_can_be_left_out_and_stand_in_the_report(clinic, tmp_path, quick, capsys):
+    clinic.write_text(clinic.read_text() + clinic.read_text().splitlines()[1] + "\n")
+    assert run(clinic, "--out", tmp_path / "out", "--on-faults", "raise") == INPUT_AT_FAULT
+    assert run(clinic, "--out", tmp_path / "out", "--on-faults", "leave_out", "--quiet") == DONE
+    assert "same patient and session again" in page_of(tmp_path / "out")
+    with pytest.raises(SystemExit):
+        run(clinic, "--on-faults", "ignore")
+    assert "invalid choice" in capsys.readouterr().err
+
+
+def test_the_flag_wins_over_the_study_file(clinic, tmp_path, quick):
+    clinic.write_text(clinic.read_text() + clinic.read_text().splitlines()[1] + "\n")
+    (tmp_path / "study.toml").write_text(STUDY + '[file]\non_faults = "leave_out"\n')
+    ask = (clinic, "--study", tmp_path / "study.toml", "--quiet", "--out", tmp_path / "out")
+    assert run(*ask, "--on-faults", "raise") == INPUT_AT_FAULT
+    assert run(*ask) == DONE
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "sav", "dta", "parquet", "feather"])
+def test_files_of_other_kinds_are_read(frame, tmp_path, quick, kind):
+    path = tmp_path / "clinic.data"
+    small = frame.drop(columns="tid")
+    if kind in ("sav", "dta"):
+        getattr(pytest.importorskip("pyreadstat"), f"write_{kind}")(small, path)
+    elif kind == "xlsx":
+        pytest.importorskip("openpyxl")
+        small.to_excel(tmp_path / "clinic.xlsx", index=False)
+        path = tmp_path / "clinic.xlsx"
+    else:
+        pytest.importorskip("pyarrow")
+        getattr(small, f"to_{kind}")(path)
+    assert run(path, "--out", tmp_path / "out", "--quiet") == DONE
+    assert f"{len(frame)} sessions of {frame['pid'].nunique()} patients" in page_of(tmp_path / "out")
+
+
+def test_a_wide_file_is_answered_with_a_study_file_that_reads_it(frame, tmp_path, quick, capsys):
+    wide = frame.pivot_table(index="pid", columns="sess", values=["wai", "phq9"])
+    wide.columns = [f"{score}_t{session}" for score, session in wide.columns]
+    path = tmp_path / "wide.csv"
+    wide.reset_index().to_csv(path, index=False)
+    assert run(path, "--out", tmp_path / "out") == INPUT_AT_FAULT
+    message = capsys.readouterr().err
+    assert "'wai_t{session}': 6 columns, sessions 1–6" in message
+    (tmp_path / "study.toml").write_text(message.partition("--study:")[2], encoding="utf-8")
+    assert run(path, "--study", tmp_path / "study.toml", "--out", tmp_path / "out", "--quiet") == DONE
+    assert f"{len(frame)} sessions of {frame['pid'].nunique()} patients" in page_of(tmp_path / "out")
+
+
 def test_a_missing_file_and_a_folder_are_named(tmp_path, capsys):
     for path in (tmp_path / "none.csv", tmp_path):
         assert run(path, "--out", tmp_path / "out") == INPUT_AT_FAULT

@@ -12,7 +12,18 @@ from alliance_stats.data.codebook import Direction
 KEY_NAMES = {
     "patient": (
         *("patientid", "patient", "pid", "patid", "pat", "patientnr", "patientno", "patientcode"),
-        *("clientid", "client", "cid", "participantid", "participant", "subjectid", "subject", "caseid", "id"),
+        *(
+            "clientid",
+            "client",
+            "cid",
+            "participantid",
+            "participant",
+            "subjectid",
+            "subject",
+            "caseid",
+            "recordid",
+            "id",
+        ),
         *("klient", "klientid", "patientin"),
     ),
     "therapist": (

@@ -51,7 +51,7 @@ def _reading(sessions: SessionTable) -> tuple[str, ...]:
     return (f"Read with {', '.join(found)}.",) if found else ()
 
 
-_READING = ("encoding", "delimiter", "decimal", "dates")
+_READING = ("format", "sheet", "encoding", "delimiter", "decimal", "dates", "layout")
 _HEADINGS = {"what": "", "n": "n", "value": "Median (range)"}
 _FAULT_HEADINGS = {
     "fault": "Finding",

@@ -3,9 +3,11 @@
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from alliance_stats.data.guess_study import guess_study
+from alliance_stats.data.read_sessions import read_sessions
 
 FOLDER = os.environ.get("ALLIANCE_STATS_DATA", "")
 FILE = Path(FOLDER) / "implement" / "implement_composites.csv"
@@ -31,3 +33,18 @@ def test_the_real_columns_are_taken_for_what_they_are():
         ("alliance", "wai", "better"),
         ("outcome", "bai", "worse"),
     ]
+
+
+REGARD = Path(FOLDER) / "positive_regard" / "positive_regard_es102.csv"
+
+
+@pytest.mark.skipif(not REGARD.exists(), reason="ALLIANCE_STATS_DATA does not name the folder of the real data")
+def test_correlations_of_studies_are_read_whole_although_they_are_no_sessions():
+    scores = {"r": {"column": "r", "range": (-1, 1)}}
+    table = read_sessions(REGARD, patient="study_id", session="es_id", scores=scores, keep=["n", "outcome_rater"])
+    raw = pd.read_csv(REGARD)
+    assert len(table) == len(raw) == 102
+    assert table.frame["patient_id"].nunique() == 15
+    assert sorted(table.frame["r"]) == sorted(raw["r"])
+    assert table.frame["n"].sum() == raw["n"].sum()
+    assert table.frame["outcome_rater"].value_counts().to_dict() == raw["outcome_rater"].value_counts().to_dict()

@@ -193,3 +193,20 @@ def test_any_content_is_read_or_refused_on_purpose(tmp_path_factory, content):
     except StudyFileError:
         return
     assert study.columns.patient == "p"
+
+
+def test_options_of_layout_survive_being_written(tmp_path):
+    options = ReadOptions(
+        sheet=("2020", "2021"),
+        header_rows=(2, 3),
+        wide={"wai_i{item}": "wai_t{session}_i{item}"},
+        occasions={"pre": 1, "post, late": 2},
+        restarts="continue",
+        date_format="excel-1904",
+    )
+    score = ScoreColumn("alliance", "wai_i01", 1.0, 5.0, "better", "WAI", ("99", "-9"))
+    study = Study("Clinic", ColumnMap("pid", session="s", scores=(score,)), "clinic.xlsx", options)
+    (tmp_path / "study.toml").write_text(study_text(study), encoding="utf-8")
+    again = read_study(tmp_path / "study.toml")
+    assert again.options == options
+    assert again.columns == study.columns
