@@ -137,6 +137,11 @@ def _is_harmless(values: pd.Series) -> bool:
 
 def _codebook(codebook: Codebook, ids: tuple[str, ...], dates: tuple[str, ...]) -> Codebook:
     made = dict.fromkeys(ids, "pseudonym (keyed)") | dict.fromkeys(dates, "shifted per patient (keyed)")
+    # Value labels of ids are names: files of SPSS label therapists so.
     return codebook.with_variables(
-        *(replace(codebook[name], made_from=words) for name, words in made.items() if name in codebook)
+        *(
+            replace(codebook[name], made_from=words, value_labels={}, missing=())
+            for name, words in made.items()
+            if name in codebook
+        )
     )

@@ -32,7 +32,9 @@ def with_pseudonyms(sessions: SessionTable) -> SessionTable:
     if PATIENT in frame:
         order = [PATIENT, *([SESSION] if SESSION in frame else [])]
         frame = frame.sort_values(order, kind="stable", ignore_index=True)
-    return replace(rewrap(sessions, frame), faults=without_places(sessions.faults))
+    # Value labels of ids are names: files of SPSS label therapists so.
+    bare = [replace(variable, value_labels={}) for variable in sessions.codebook if variable.role == "id"]
+    return replace(rewrap(sessions, frame, *bare), faults=without_places(sessions.faults))
 
 
 def without_places(faults: pd.DataFrame) -> pd.DataFrame:

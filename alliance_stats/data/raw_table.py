@@ -73,8 +73,8 @@ class RawTable:
             What stands there.
         """
         shown = []
-        # Numbers of a text file were texts there, and are shown as such.
-        texts = isinstance(values, pd.Series) and not self.typed
+        # A column of a text file that was read as numbers at once was text there, and is shown as such.
+        texts = not self.typed and any(values is column for column in self.columns.values())
         for row in rows[:N_PLACES]:
             cell = None if values is None else _item(values, int(row))
             value = "" if values is None else f" ({shown_value(plain_text(cell) if texts else cell)})"

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.data.column_words import ColumnWords
+from alliance_stats.data.file_kind import KIND_WORDS, file_kind
 from alliance_stats.data.raw_table import RawTable
 from alliance_stats.data.read_options import ReadOptions
 from alliance_stats.data.text_format import TextFormat, decode, find_format
@@ -79,7 +80,11 @@ def read_delimited(
     DataError
         If the file is no delimited text, or a quotation mark is never closed.
     """
-    return read_text(read_bytes(path), Path(path).name, choose, options)
+    content, name = read_bytes(path), Path(path).name
+    kind = file_kind(content, name)
+    if kind != "text":
+        raise DataError(f"{name} is no text file, but looks like one of {KIND_WORDS[kind]}. Save the table as CSV.")
+    return read_text(content, name, choose, options)
 
 
 def read_text(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from alliance_stats.errors import MissingExtraError
 from alliance_stats.cells import harmless
+from alliance_stats.errors import MissingExtraError
 
 _WIDEST = 60
 #: What a cell holds at most.

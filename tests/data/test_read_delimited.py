@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from alliance_stats.data.read_delimited import read_delimited
 from alliance_stats.data.read_file import read_file, read_header
 from alliance_stats.data.read_options import ReadOptions
 from alliance_stats.errors import DataError
@@ -145,3 +146,9 @@ def test_a_column_name_that_stands_twice_is_refused_only_when_wanted(tmp_path):
     assert len(read_sessions(path, patient="p", session="s", scores={})) == 1
     with pytest.raises(DataError, match=r"2 columns named 'x' \(3, 4; asked for as score 'x'\)"):
         read_sessions(path, patient="p", session="s", scores=["x"])
+
+
+def test_the_reader_of_text_alone_refuses_other_kinds(tmp_path):
+    (tmp_path / "effects.csv").write_bytes(b"PAR1rest")
+    with pytest.raises(DataError, match=r"no text file, but looks like one of Parquet\. Save the table as CSV"):
+        read_delimited(tmp_path / "effects.csv", every_column, ReadOptions())

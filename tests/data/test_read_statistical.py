@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from alliance_stats.data import read_file, statistical_child, stored_table
+from alliance_stats.data.pseudonyms import with_pseudonyms
 from alliance_stats.data.read_sessions import read_sessions
 from alliance_stats.errors import DataError, FaultsError, MissingExtraError
 
@@ -175,3 +176,14 @@ def test_where_no_process_can_be_started_this_one_reads(spss, monkeypatch):
     expected = read_sessions(spss, **ASKED)
     monkeypatch.setattr("sys.executable", "/nowhere/python")
     pd.testing.assert_frame_equal(read_sessions(spss, **ASKED).frame, expected.frame)
+
+
+def test_names_in_value_labels_do_not_survive_pseudonyms(tmp_path):
+    path = tmp_path / "named.sav"
+    labels = {"tid": {1: "Dr. Weber", 2: "Dr. Huber"}}
+    pyreadstat.write_sav(CLINIC.assign(tid=[1.0, 1, 2, 2]), path, variable_value_labels=labels)
+    table = read_sessions(path, patient="id", therapist="tid", session="sess", scores=["wai"])
+    assert table.codebook["therapist_id"].value_labels == {"1": "Dr. Weber", "2": "Dr. Huber"}
+    for shared in (table.pseudonymize("0123456789abcdef"), with_pseudonyms(table)):
+        assert "Weber" not in shared.codebook.to_html()
+        assert "Weber" not in repr(shared.faults.to_dict())
