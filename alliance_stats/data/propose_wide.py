@@ -62,13 +62,6 @@ class WideProposal:
     ----------
     patterns : tuple of WidePattern
         What was found, in the order of the columns.
-
-    Attributes
-    ----------
-    wide : list of str
-        What to give as ``wide=`` once the proposal is found to be right.
-    frame : DataFrame
-        One row per pattern: ``pattern, becomes, n_columns, sessions, items, complete, example``.
     """
 
     def __init__(self, patterns: Sequence[WidePattern]) -> None:
@@ -76,12 +69,12 @@ class WideProposal:
 
     @property
     def wide(self) -> list[str]:
-        """The patterns, as ``read_sessions(wide=…)`` takes them."""
+        """The patterns, as ``read_sessions(wide=…)`` takes them once they are found to be right."""
         return [pattern.pattern for pattern in self.patterns]
 
     @property
     def frame(self) -> pd.DataFrame:
-        """One row per pattern."""
+        """One row per pattern: ``pattern, becomes, n_columns, sessions, items, complete, example``."""
         rows = [
             (p.pattern, p.becomes, len(p.columns), _span(p.sessions), _span(p.items), p.complete, p.columns[0])
             for p in self.patterns

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from alliance_stats.data.file_kind import file_kind
+from alliance_stats.data.file_kind import KIND_WORDS, file_kind
 from alliance_stats.data.raw_table import RawTable
 from alliance_stats.data.read_columnar import read_columnar
 from alliance_stats.data.read_delimited import read_bytes, read_text
@@ -46,10 +46,19 @@ def read_file(
     """
     content = read_bytes(path)
     name = Path(path).name
-    if file_kind(content, name) == "text":
+    kind = file_kind(content, name)
+    _check_options(kind, name, options)
+    if kind == "text":
         return read_text(content, name, choose, options, numeric)
     table = _stored(content, name, options, choose)
     return table.take(choose, name, hashlib.sha256(content).hexdigest())
+
+
+def _check_options(kind: str, name: str, options: ReadOptions) -> None:
+    """Refuse options that this kind of file has no use for: they would be ignored without a word."""
+    for option, kinds in (("sheet", ("excel", "r")), ("header_rows", ("excel",))):
+        if getattr(options, option) is not None and kind not in kinds:
+            raise DataError(f"{option}= is given, but {name} is a file of {KIND_WORDS[kind]}. Leave {option}= out.")
 
 
 def read_header(path: str | Path, options: ReadOptions | None = None) -> tuple[str, ...]:
@@ -63,7 +72,9 @@ def read_header(path: str | Path, options: ReadOptions | None = None) -> tuple[s
     options = options or ReadOptions()
     content = read_bytes(path)
     name = Path(path).name
-    if file_kind(content, name) == "text":
+    kind = file_kind(content, name)
+    _check_options(kind, name, options)
+    if kind == "text":
         text, _ = decode(content, name, options.encoding)
         return find_format(text, name, options).header
     return _stored(content, name, options, None).header

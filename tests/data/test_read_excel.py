@@ -151,3 +151,25 @@ def test_a_header_goes_on_only_under_merged_cells():
     rows = [["id", "WAI", ""], ["", "i1", "i2"], ["a", 1, 2]]
     assert sheet_header(rows, [((0, 1), (0, 2))], "x").names == ("id", "WAI i1", "WAI i2")
     assert sheet_header(rows, [], "x").names == ("id", "WAI", "")
+
+
+@pytest.mark.parametrize("option", [{"sheet": "2021"}, {"header_rows": 2}])
+def test_options_for_sheets_are_refused_where_there_are_none(tmp_path, option):
+    (tmp_path / "clinic.csv").write_text("id,session,wai\na,1,3\n")
+    with pytest.raises(DataError, match=r"is given, but clinic\.csv is a file of delimited text"):
+        read_sessions(tmp_path / "clinic.csv", **ASKED, **option)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"sheet": 1}, "Give the name of a sheet"),
+        ({"sheet": []}, "Give the name of a sheet"),
+        ({"header_rows": 0}, "Give the number of the row"),
+        ({"header_rows": (3, 2)}, "Give the number of the row"),
+        ({"header_rows": "2"}, "Give the number of the row"),
+    ],
+)
+def test_options_for_sheets_that_make_no_sense_are_refused(write, option, message):
+    with pytest.raises(DataError, match=message):
+        read_sessions(write({"Data": SIMPLE}), **ASKED, **option)
