@@ -19,10 +19,18 @@ _YEAR_FIRST = (
 _YEAR_LAST = r"(?P<first>[0-9]{1,2})(?P<mark>[-/.])(?P<second>[0-9]{1,2})(?P=mark)(?P<year>[0-9]{4})"
 _TIME = r"(?:[T ]+(?P<clock>[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?)(?:[.,][0-9]+)?\s*(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 
-_WITH_NAME = r"(?P<day>[0-9]{1,2})[-/. ]?(?P<month>[A-Za-z]{3})[a-z]*[-/., ]*(?P<year>[0-9]{4})"
 _MONTHS = dict(
-    zip(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], range(1, 13), strict=True)
+    zip(
+        (
+            *("january", "february", "march", "april", "may", "june"),
+            *("july", "august", "september", "october", "november", "december"),
+        ),
+        map(str, range(1, 13)),
+        strict=True,
+    )
 )
+_MONTHS |= {name[:3]: number for name, number in _MONTHS.items()}
+_WITH_NAME = r"(?P<day>[0-9]{1,2})[-/. ]*(?P<month>[A-Za-z]{3,9})[-/., ]*(?P<year>[0-9]{4})"
 #: Serial numbers of spreadsheets that can be dates of sessions: 1954 to 2064.
 _SERIAL = r"(?P<serial>[2-5][0-9]{4})(?:\.[0-9]+)?"
 _STARTS = {"excel": "1899-12-30", "excel-1904": "1904-01-01"}
@@ -114,9 +122,7 @@ def _serial_dates(days: pd.Series, start: str) -> pd.Series:
 def _named_dates(words: pd.Series) -> pd.Series:
     found = words.str.extract(f"^{_WITH_NAME}{_TIME}$")
     month = found["month"].str.lower().map(_MONTHS)
-    return _dates(
-        found["year"], month.map("{:.0f}".format, na_action="ignore").astype("str"), found["day"], found["clock"]
-    )
+    return _dates(found["year"], month.astype("str"), found["day"], found["clock"])
 
 
 def _with_format(words: pd.Series, date_format: str) -> pd.Series:

@@ -121,9 +121,9 @@ def test_serial_numbers_from_1904_have_to_be_told():
 
 
 def test_english_names_of_months_leave_nothing_open():
-    read = dates("05-JAN-2021", "5 January 2021", "05Jan2021 10:30", "5 Foo 2021")
+    read = dates("05-JAN-2021", "5 January 2021", "05Jan2021 10:30", "5 Foo 2021", "5 Marble 2021", "31 Jun 2021")
     assert iso(read)[:3] == ["2021-01-05"] * 3
-    assert read.bad.tolist() == [False, False, False, True]
+    assert read.bad.tolist() == [False, False, False, True, True, True]
 
 
 @pytest.mark.parametrize(
