@@ -1,6 +1,6 @@
 """Meta-analysis: effect sizes, pooling, moderators, dependent effects, influence."""
 
-from alliance_stats.meta import convert
+from alliance_stats.meta import bias, convert
 from alliance_stats.meta.effect_sizes import effect_sizes
 from alliance_stats.meta.influence import baujat, cumulative, gosh, influence, leave_one_out
 from alliance_stats.meta.multilevel import multilevel
@@ -12,6 +12,7 @@ from alliance_stats.meta.sampling import sampling_covariance
 
 __all__ = [
     "baujat",
+    "bias",
     "convert",
     "cumulative",
     "effect_sizes",

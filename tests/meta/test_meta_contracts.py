@@ -23,8 +23,9 @@ ASK = {
     "multilevel with moderators": lambda effects: als.meta.multilevel(effects, mods="x + rater"),
     "robust": als.meta.robust,
 }
+#: ``bias`` has a contract of its own (test_bias.py).
 FUNCTIONS = {
-    *("convert", "effect_sizes", "sampling_covariance", "read_effects"),
+    *("bias", "convert", "effect_sizes", "sampling_covariance", "read_effects"),
     *("leave_one_out", "influence", "cumulative", "baujat", "gosh"),
 }
 

@@ -5,6 +5,7 @@ python -m pytest tests/meta/test_metafor_records.py -rs -s        the count, and
 
 import re
 
+import checks_bias
 import checks_influence
 import checks_multilevel
 import checks_univariate
@@ -15,8 +16,7 @@ DATASETS = (
     *("dat_raudenbush1985", "dat_molloy2014", "dat_konstantopoulos2011", "dat_assink2016"),
     *("mac_positive_regard_es", "mac_positive_regard_studies"),
 )
-CHECKS = {**checks_univariate.CHECKS, **checks_multilevel.CHECKS, **checks_influence.CHECKS}
-BIAS = "small-study effects and selection: not in this part of meta"
+CHECKS = {**checks_univariate.CHECKS, **checks_multilevel.CHECKS, **checks_influence.CHECKS, **checks_bias.CHECKS}
 #: Records that are not compared, with the reason. Where `check` and `skip` both fit, the record is skipped.
 SKIPPED = {
     r"rma_DLIT": "not to be used: its value differs by metafor's version",
@@ -28,7 +28,8 @@ SKIPPED = {
     r"ml3_t|ml3_mods_deltype_t": "containment degrees of freedom: not asked for",
     r"ml3_V06_confint": "metafor found no limits (its warnings say so)",
     r"dat_assink2016:ml3_(V06_)?mods_coef_test_CR3": "not to be used where one study identifies a coefficient",
-    r"(trimfill|regtest|ranktest|fsn|hc|tes|selmodel|PET_wls|PEESE_wls)(_.*)?|mods_weeks_(regtest|selmodel)": BIAS,
+    r"(hc|tes)(_.*)?": "Henmi-Copas interval and test of excess significance: not asked for",
+    r"dat_raudenbush1985:(selmodel_.*|mods_weeks_selmodel)": "not to be used: selection models of this data set",
     r"funnel_xy|radial": "coordinates of figures",
     r"ranef": "the effects of blup, less the mean",
     r"aggregate_.*": "averages of a study's effects: not asked for",

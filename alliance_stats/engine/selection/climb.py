@@ -1,0 +1,99 @@
+"""Newton's method inside a box, for functions with exact Hessians that need not be concave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alliance_stats.engine.selection.likelihood import Point
+
+Floats = NDArray[np.floating[Any]]
+Bools = NDArray[np.bool_]
+
+_STEPS = 200
+#: A step is small enough when the rise that it promises is below this.
+_RISE = 1e-13
+#: Share of the promised rise that a step must bring (Armijo).
+_ENOUGH = 1e-4
+
+
+@dataclass(frozen=True)
+class Top:
+    """Where a climb ended.
+
+    Parameters
+    ----------
+    at : Point
+    converged : bool
+        A maximum inside, or on a side of the box that the slope leans against (Karush, Kuhn and Tucker).
+    free : ndarray of bool
+        Parameters that do not rest on a bound.
+    """
+
+    at: Point
+    converged: bool
+    free: Bools
+
+
+def climb(evaluate: Callable[[Floats], Point], start: Floats, low: Floats, high: Floats, scale: Floats) -> Top:
+    """Climb to a maximum.
+
+    Parameters
+    ----------
+    evaluate : callable
+        Parameters → :class:`Point`.
+    start, low, high : ndarray of shape (n,)
+        Where to begin, and the box; bounds may be infinite, and equal for parameters that are held.
+    scale : ndarray of shape (n,)
+        Typical sizes of the parameters.
+    """
+    at = evaluate(np.clip(start, low, high))
+    if not np.isfinite(at.value):
+        return Top(at, False, low < high)
+    for _ in range(_STEPS):
+        free = (low < high) & ~((at.theta <= low) & (at.gradient <= 0)) & ~((at.theta >= high) & (at.gradient >= 0))
+        if not free.any():
+            return Top(at, True, free)
+        step, concave = _newton(at, free, scale)
+        rise = float(at.gradient @ step)
+        if concave and rise < _RISE * max(1.0, abs(at.value)):
+            return Top(at, True, free)
+        new = _search(evaluate, at, step, low, high)
+        if new is None:
+            return Top(at, concave and rise < 1e-8, free)
+        at = new
+    return Top(at, False, free)
+
+
+def _newton(at: Point, free: Bools, scale: Floats) -> tuple[Floats, bool]:
+    """Newton's step over the free parameters; directions that bend upwards are turned round."""
+    own = np.flatnonzero(free)
+    size = scale[own]
+    bend = -at.hessian[np.ix_(own, own)] * np.outer(size, size)
+    values, vectors = np.linalg.eigh(bend)
+    floor = 1e-10 * max(float(np.abs(values).max()), 1e-300)
+    turned = vectors.T @ (at.gradient[own] * size) / np.maximum(np.abs(values), floor)
+    step = np.zeros(at.theta.size)
+    # far from the top a parabola says little: no parameter moves by more than five of its sizes
+    inner = vectors @ turned
+    step[own] = size * inner * min(1.0, 5.0 / max(float(np.abs(inner).max()), 1e-300))
+    return step, bool(values[0] > 0)
+
+
+def _search(evaluate: Callable[[Floats], Point], at: Point, step: Floats, low: Floats, high: Floats) -> Point | None:
+    """Halve the step until the function rises; None where it never does."""
+    share = 1.0
+    for _ in range(50):
+        theta = np.clip(at.theta + share * step, low, high)
+        moved = theta - at.theta
+        if not moved.any():
+            return None
+        new = evaluate(theta)
+        if new.value > at.value + _ENOUGH * max(float(at.gradient @ moved), 0.0):
+            return new
+        share /= 2
+    return None
