@@ -1,6 +1,6 @@
 """Meta-analysis: effect sizes, pooling, moderators, dependent effects, influence."""
 
-from alliance_stats.meta import bias, convert
+from alliance_stats.meta import bias, convert, figures
 from alliance_stats.meta.effect_sizes import effect_sizes
 from alliance_stats.meta.influence import baujat, cumulative, gosh, influence, leave_one_out
 from alliance_stats.meta.multilevel import multilevel
@@ -16,6 +16,7 @@ __all__ = [
     "convert",
     "cumulative",
     "effect_sizes",
+    "figures",
     "gosh",
     "influence",
     "leave_one_out",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,25 +14,24 @@ from alliance_stats.meta.columns import EFFECT, STUDY, VARIANCE
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-
-class Drawable(Protocol):
-    """What a forest plot needs of a result."""
-
-    @property
-    def effects(self) -> pd.DataFrame: ...  # noqa: D102
-    @property
-    def level(self) -> float: ...  # noqa: D102
-    def glance(self) -> pd.DataFrame: ...  # noqa: D102
-    def weights(self) -> pd.Series: ...  # noqa: D102
+    from alliance_stats.meta.figures import Drawable
 
 
 def meta_plot(result: Drawable, kind: str, ax: Axes | None) -> Axes:
-    """Draw the figure that is asked for."""
-    if kind != "forest":
-        raise DataError(f"This result has no figure {kind!r}. {did_you_mean(kind, ('forest',))}")
-    from alliance_stats.report.figures.forest import forest
+    """Draw the figure that is asked for, as it comes; ``meta.figures`` has the options."""
+    from alliance_stats.meta import figures
+    from alliance_stats.meta.regress import RegressionResult
 
-    return forest(forest_rows(result.effects, result.weights(), result.level), result.glance(), ax=ax)
+    kinds: dict[str, Callable[..., Axes]] = {
+        "forest": figures.forest,
+        "funnel": figures.funnel,
+        "orchard": figures.orchard,
+    }
+    if isinstance(result, RegressionResult):
+        kinds["bubble"] = figures.bubble
+    if kind not in kinds:
+        raise DataError(f"This result has no figure {kind!r}. {did_you_mean(kind, kinds)}")
+    return kinds[kind](result, ax=ax)
 
 
 def forest_rows(effects: pd.DataFrame, weights: pd.Series, level: float) -> pd.DataFrame:

@@ -25,7 +25,7 @@ ASK = {
 }
 #: ``bias`` has a contract of its own (test_bias.py).
 FUNCTIONS = {
-    *("bias", "convert", "effect_sizes", "sampling_covariance", "read_effects"),
+    *("bias", "figures", "convert", "effect_sizes", "sampling_covariance", "read_effects"),
     *("leave_one_out", "influence", "cumulative", "baujat", "gosh"),
 }
 

@@ -1,20 +1,49 @@
-"""Forest plot: every effect with its interval, the pooled effect, and where true effects are expected."""
+"""Forest plot: every effect with its interval, means of subgroups and of all, and where true effects are expected."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from alliance_stats.errors import count
-from alliance_stats.report.figures.canvas import BLACK, BLUE, GREY, PAGE_WIDTH, annotate, house_style, label, new_axes
+from alliance_stats.report.figures.canvas import (
+    BLACK,
+    BLUE,
+    GREY,
+    PAGE_WIDTH,
+    annotate,
+    figure_of,
+    house_style,
+    label,
+    new_axes,
+)
 from alliance_stats.report.frames import need_columns, need_rows
-from alliance_stats.report.numbers import interval, number
+from alliance_stats.report.numbers import bounded, interval, number
 
 __all__ = ["forest"]
 
-#: Up to here each line can carry its name and numbers.
-_NAMED = 60
+#: Above this many lines names and numbers are left out, unless the axes are high enough.
+_NAMED = 450
+#: Height of a line in inches: with few lines, and at least.
+_LINE, _LEAST = 0.2, 0.13
+#: Width of a character over the font size, and the gap between columns in characters.
+_CHARACTER, _GAP = 0.54, 2
+_EFFECT = ["label", "estimate", "ci_low", "ci_high", "weight"]
+_MEAN = ("estimate", "ci_low", "ci_high")
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One line of the plot: an effect, a heading, or a mean."""
+
+    at: float
+    kind: str
+    row: Mapping[str, Any]
 
 
 @house_style
@@ -22,7 +51,11 @@ def forest(
     effects: pd.DataFrame,
     pooled: pd.DataFrame,
     *,
+    groups: pd.DataFrame | None = None,
+    columns: Sequence[str] | Mapping[str, str] = (),
+    correlations: bool = False,
     unit: str = "Effect",
+    mean: str = "Mean",
     caption: str | None = None,
     alt_text: str | None = None,
     ax: Axes | None = None,
@@ -32,79 +65,201 @@ def forest(
     Parameters
     ----------
     effects : DataFrame
-        ``label, estimate, ci_low, ci_high, weight`` (per cent).
+        ``label, estimate, ci_low, ci_high, weight`` (per cent); ``group`` for subgroups; the columns to print.
     pooled : DataFrame
         One row: ``estimate, ci_low, ci_high, pi_low, pi_high``.
+    groups : DataFrame, optional
+        ``group, estimate, ci_low, ci_high``: a diamond below the effects of each group; ``pi_low, pi_high`` if known.
+        Groups stand in this order.
+    columns : sequence of str, or mapping of str to str
+        Columns of ``effects`` to print between name and plot; a mapping gives their headings.
+    correlations : bool
+        Print estimates without leading zeros, and mark −1 and 1 as ends of the axis.
     unit : str
-        Words for the horizontal axis.
+        Words for the horizontal axis, and over the numbers.
+    mean : str
+        Name of the last line.
     caption, alt_text : str, optional
         Words for the figure; written from the frames if left out.
     ax : Axes, optional
-        Where to draw; new axes if left out, higher with more effects.
+        Where to draw; new axes if left out, higher with more effects. Names and numbers are left out where lines would
+        be too close to be read.
 
     Returns
     -------
     Axes
-        With ``.data`` (``effects``, ``pooled``), ``.caption`` and ``.alt_text``.
+        With ``.data`` (``effects``, ``pooled``, and ``groups`` if given), ``.caption`` and ``.alt_text``.
     """
-    drawn = need_rows(effects, ["label", "estimate", "ci_low", "ci_high", "weight"], "effects").reset_index(drop=True)
-    need_columns(pooled, ("estimate", "ci_low", "ci_high", "pi_low", "pi_high"), "pooled")
-    n = len(drawn)
-    ax = new_axes(PAGE_WIDTH, float(np.clip(1.4 + 0.2 * n, 2.4, 12))) if ax is None else ax
-    _draw_effects(ax, drawn)
-    _draw_mean(ax, pooled.iloc[0])
+    heads = dict(columns) if isinstance(columns, Mapping) else {name: name for name in columns}
+    wanted = [*_EFFECT, *(["group"] if groups is not None else []), *heads]
+    drawn = need_rows(effects, list(dict.fromkeys(wanted)), "effects").reset_index(drop=True)
+    need_columns(pooled, (*_MEAN, "pi_low", "pi_high"), "pooled")
+    lines = _lines(drawn, pooled, groups)
+    own = ax is None
+    ax = _axes(len(lines), heads, drawn) if ax is None else ax
+    height = _line_height(ax, lines, own)
+    _draw(ax, drawn, lines, height)
+    if height >= 0.6 * _LEAST:
+        _write(ax, lines, heads, mean, height, correlations, unit)
+    else:
+        last = lines[-1].at
+        ax.set_yticks([last], [mean], fontsize=8)
+        ax.set_ylabel(f"Effects ({len(drawn)})")
     ax.set_xlabel(label(unit))
-    ax.set_ylim(-2.2, n - 0.3)
-    _name_lines(ax, drawn)
-    mean = pooled.iloc[0]
-    words = f"{number(mean['estimate'])} {interval(mean['ci_low'], mean['ci_high'])}"
-    annotate(
-        ax,
-        {"effects": drawn, "pooled": pooled},
-        caption
-        or f"{count(n, 'effect')} with 95% intervals; squares by weight. Diamond: the mean, {words}; "
-        "the line through it is the 95% prediction interval.",
-        alt_text
-        or f"Forest plot of {count(n, 'effect')} from {number(drawn['estimate'].min())} to "
-        f"{number(drawn['estimate'].max())}. The mean is {words}.",
-    )
+    if correlations:
+        low, high = ax.get_xlim()
+        ax.set_xlim(max(low, -1.0), min(high, 1.0))
+    frames = {"effects": drawn, "pooled": pooled} | ({} if groups is None else {"groups": groups})
+    words = _numbers(pooled.iloc[0], correlations)
+    annotate(ax, frames, caption or _caption(drawn, pooled, groups, words), alt_text or _alt_text(drawn, groups, words))
     return ax
 
 
-def _draw_effects(ax: Axes, drawn: pd.DataFrame) -> None:
-    n = len(drawn)
-    at = np.arange(n)[::-1]
-    weight = drawn["weight"].to_numpy(float)
-    size = 60 * weight / weight.max() * min(1.0, 40 / n)
+def _lines(drawn: pd.DataFrame, pooled: pd.DataFrame, groups: pd.DataFrame | None) -> list[_Line]:
+    """Lines from the top down; ``at`` is their place, 0 at the top."""
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    if groups is None:
+        found += [("effect", row) for row in _records(drawn)]
+    else:
+        need_columns(groups, ("group", *_MEAN), "groups")
+        for group in _records(groups):
+            own = drawn[drawn["group"] == group["group"]]
+            found += [("heading", group), *(("effect", row) for row in _records(own)), ("group", group), ("space", {})]
+        rest = drawn[~drawn["group"].isin(groups["group"])]
+        found += [("effect", row) for row in _records(rest)]
+    if not found or found[-1][0] != "space":
+        found.append(("space", {}))
+    found.append(("mean", _records(pooled)[0]))
+    return [_Line(float(at), kind, row) for at, (kind, row) in enumerate(found)]
+
+
+def _records(frame: pd.DataFrame) -> list[Mapping[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _axes(n: int, heads: Mapping[str, str], drawn: pd.DataFrame) -> Axes:
+    size = float(np.clip(_LINE - 0.0006 * max(n - 40, 0), _LEAST, _LINE))
+    height = 1.0 + size * (n + 1.5) if n <= _NAMED else 12.0
+    wider = sum(_width(drawn, name, head) for name, head in heads.items()) * 7.5 * _CHARACTER / 72
+    return new_axes(min(PAGE_WIDTH + max(0.0, wider - 0.3), 11.0), max(height, 2.4))
+
+
+def _width(drawn: pd.DataFrame, name: str, head: str) -> int:
+    return max(len(head), max(len(_cell(value)) for value in drawn[name])) + _GAP
+
+
+def _cell(value: object) -> str:
+    """Text of a cell of the user's own columns."""
+    if isinstance(value, float | np.floating):
+        return "" if np.isnan(value) else f"{value:.4g}"
+    return "" if value is None or value is pd.NA else label(value, 28)
+
+
+def _line_height(ax: Axes, lines: list[_Line], own: bool) -> float:
+    """Inches between lines."""
+    n = len(lines) + 1.5
+    total = figure_of(ax).get_size_inches()[1] * (1.0 if own else ax.get_position().height)
+    return float((total - (1.0 if own else 0.0)) / n)
+
+
+def _draw(ax: Axes, drawn: pd.DataFrame, lines: list[_Line], height: float) -> None:
+    largest = float(drawn["weight"].max())
+    side = 72 * min(height, _LINE) * 0.72  # of the heaviest square, in points
+    rows = [line for line in lines if line.kind == "effect"]
+    at = np.array([line.at for line in rows])
+    low, high, estimate, weight = (
+        np.array([line.row[name] for line in rows], float) for name in ("ci_low", "ci_high", "estimate", "weight")
+    )
     ax.axvline(0, color=GREY, linestyle=":", linewidth=1.1, zorder=1)
-    ax.hlines(at, drawn["ci_low"], drawn["ci_high"], color=BLUE, linewidth=float(np.clip(60 / n, 0.4, 1.3)), zorder=2)
-    ax.scatter(drawn["estimate"], at, s=size + 2, marker="s", color=BLUE, linewidth=0, zorder=3)
+    ax.hlines(at, low, high, color=BLUE, linewidth=float(np.clip(6 * height, 0.4, 1.3)), zorder=2)
+    size = side**2 * np.maximum(weight / largest, 0.02) if largest > 0 else np.full(at.size, side**2 / 4)
+    ax.scatter(estimate, at, s=size, marker="s", color=BLUE, linewidth=0, zorder=3)
+    for line in lines:
+        if line.kind in ("group", "mean"):
+            _diamond(ax, line, BLACK if line.kind == "mean" else GREY)
+    whole = lines[-1].row["estimate"]
+    ax.axvline(float(whole), color=BLACK, linewidth=0.7, alpha=0.45, zorder=1)
+    ax.set_ylim(lines[-1].at + 0.9, -1.6)
 
 
-def _draw_mean(ax: Axes, mean: pd.Series) -> None:
-    at, half = -1.4, 0.35
-    if pd.notna(mean["pi_low"]):
-        ax.hlines(at, mean["pi_low"], mean["pi_high"], color=GREY, linewidth=2, zorder=2)
-    corners = [
-        (mean["ci_low"], at),
-        (mean["estimate"], at + half),
-        (mean["ci_high"], at),
-        (mean["estimate"], at - half),
-    ]
-    ax.fill(*zip(*corners, strict=True), color=BLACK, zorder=3)
+def _diamond(ax: Axes, line: _Line, colour: str) -> None:
+    row, half = line.row, 0.36
+    if pd.notna(row.get("pi_low")):
+        ax.hlines(line.at, row["pi_low"], row["pi_high"], color=GREY, linewidth=2, zorder=2)
+    across = [row["ci_low"], row["estimate"], row["ci_high"], row["estimate"]]
+    ax.fill(across, [line.at, line.at - half, line.at, line.at + half], color=colour, zorder=3, linewidth=0)
 
 
-def _name_lines(ax: Axes, drawn: pd.DataFrame) -> None:
-    n = len(drawn)
-    if n > _NAMED:
-        ax.set_yticks([-1.4], ["Mean"], fontsize=8)
-        ax.set_ylabel(f"Effects ({n})")
-        return
-    names = [label(name, 28) for name in drawn["label"]]
-    ax.set_yticks([*range(n - 1, -1, -1), -1.4], [*names, "Mean"], fontsize=8)
-    ax.tick_params(axis="y", length=0)
+def _write(
+    ax: Axes, lines: list[_Line], heads: Mapping[str, str], mean: str, height: float, correlations: bool, unit: str
+) -> None:
+    """Names and the user's columns on the left, estimates on the right, headings over them."""
+    size = float(np.clip(72 * height * 0.62, 5.0, 8.0))
+    rows = [line.row for line in lines if line.kind == "effect"]
+    names = [label(row["label"], 34) for row in rows]
+    cells = {name: [_cell(row[name]) for row in rows] for name in heads}
+    widths = [max(map(len, [head, *cells[name]])) + _GAP for name, head in heads.items()]
+    first = max([len(mean) + 2, *map(len, names), *(len(_heading(line)) for line in lines)]) + _GAP
+    lefts = np.cumsum([0, first, *widths[:-1]]) if widths else np.array([0])
+    total = first + sum(widths)
+    place = [(total - left) * size * _CHARACTER + 4 for left in lefts]
     across = ax.get_yaxis_transform()
-    numbers = drawn[["estimate", "ci_low", "ci_high"]].to_numpy(float)
-    for at, (estimate, low, high) in zip(range(n - 1, -1, -1), numbers, strict=True):
-        words = f"{number(estimate, keep_small=False)} {interval(low, high, 2)}"
-        ax.text(1.01, at, words, transform=across, ha="left", va="center", fontsize=7.5, color="#444444")
+    ax.set_yticks([])
+
+    def write(text: str, at: float, points: float, **more: Any) -> None:
+        if text:
+            side: dict[str, Any] = {
+                "xytext": (points, 0),
+                "textcoords": "offset points",
+                "va": "center",
+                "fontsize": size,
+            }
+            ax.annotate(text, (0 if points < 0 else 1, at), xycoords=across, annotation_clip=False, **side, **more)
+
+    write("Study", -1.0, -place[0], fontweight="bold")
+    for head, points in zip(heads.values(), place[1:], strict=True):
+        write(label(head, 28), -1.0, -points, fontweight="bold")
+    write(f"{label(unit, 24)} [95% CI]", -1.0, 6, fontweight="bold")
+    seen = 0
+    for line in lines:
+        if line.kind == "effect":
+            write(names[seen], line.at, -place[0])
+            for name, points in zip(heads, place[1:], strict=True):
+                write(cells[name][seen], line.at, -points)
+            seen += 1
+        elif line.kind == "heading":
+            write(_heading(line), line.at, -place[0], fontweight="bold")
+        elif line.kind in ("group", "mean"):
+            write(mean, line.at, -place[0], fontweight="bold" if line.kind == "mean" else "normal", fontstyle="italic")
+        if line.kind in ("effect", "group", "mean"):
+            bold = "bold" if line.kind == "mean" else "normal"
+            write(_numbers(line.row, correlations), line.at, 6, color="#333333", fontweight=bold)
+    ax.spines["left"].set_visible(False)
+
+
+def _heading(line: _Line) -> str:
+    return label(line.row["group"], 34) if line.kind == "heading" else ""
+
+
+def _numbers(row: Mapping[str, Any] | pd.Series, correlations: bool) -> str:
+    if correlations:
+        low, high = (bounded(row[name], keep_small=False) for name in ("ci_low", "ci_high"))
+        return f"{bounded(row['estimate'], keep_small=False)} [{low}, {high}]"
+    return f"{number(row['estimate'], keep_small=False)} {interval(row['ci_low'], row['ci_high'], 2)}"
+
+
+def _caption(drawn: pd.DataFrame, pooled: pd.DataFrame, groups: pd.DataFrame | None, words: str) -> str:
+    predicted = "; the line through it is the 95% prediction interval" if pooled["pi_low"].notna().any() else ""
+    each = f", grey diamonds: means of {count(len(groups), 'subgroup')}" if groups is not None else ""
+    return (
+        f"{count(len(drawn), 'effect')} with 95% intervals; squares by weight. Black diamond: the mean, {words}"
+        f"{predicted}{each}."
+    )
+
+
+def _alt_text(drawn: pd.DataFrame, groups: pd.DataFrame | None, words: str) -> str:
+    each = f" in {count(len(groups), 'subgroup')}" if groups is not None else ""
+    return (
+        f"Forest plot of {count(len(drawn), 'effect')}{each} from {number(drawn['estimate'].min())} to "
+        f"{number(drawn['estimate'].max())}. The mean is {words}."
+    )

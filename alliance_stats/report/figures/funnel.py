@@ -148,7 +148,7 @@ def _draw_mean(ax: Axes, mean: float, bottom: float) -> None:
 
 def _draw_points(ax: Axes, drawn: pd.DataFrame) -> None:
     n = len(drawn)
-    size = float(np.clip(900 / n, 6, 26))
+    size = float(np.clip(2400 / n, 7, 26))
     see = float(np.clip(60 / n, 0.3, 0.9))
     filled = drawn["filled"].to_numpy(bool)
     own, added = drawn[~filled], drawn[filled]

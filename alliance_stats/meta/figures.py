@@ -1,0 +1,300 @@
+"""Figures of meta-analyses with all their options; ``result.plot(kind)`` draws the same ones as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import pandas as pd
+
+from alliance_stats.errors import DataError, DesignError, count, did_you_mean
+from alliance_stats.meta.columns import EFFECT, STUDY, VARIANCE, require
+from alliance_stats.meta.multilevel_result import MultilevelResult
+from alliance_stats.meta.pool import PooledResult, pool
+from alliance_stats.meta.pooled_result import scale_of
+from alliance_stats.meta.regress import RegressionResult
+from alliance_stats.meta.tidy import carried_back
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_ENDS = ("estimate", "ci_low", "ci_high")
+_ALL = (*_ENDS, "pi_low", "pi_high")
+
+
+class Drawable(Protocol):
+    """What the figures need of a result."""
+
+    @property
+    def effects(self) -> pd.DataFrame: ...  # noqa: D102
+    @property
+    def level(self) -> float: ...  # noqa: D102
+    def glance(self) -> pd.DataFrame: ...  # noqa: D102
+    def weights(self) -> pd.Series: ...  # noqa: D102
+
+
+def forest(
+    result: Drawable,
+    *,
+    by: str | None = None,
+    columns: Sequence[str] | Mapping[str, str] = (),
+    order: str | None = None,
+    back: str | None = "auto",
+    unit: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the forest plot.
+
+    Parameters
+    ----------
+    result : result
+        Of :func:`alliance_stats.meta.pool`, ``regress``, ``multilevel`` or ``robust``.
+    by : str, optional
+        Column of subgroups: each is pooled on its own, as the whole was (several levels: with the same levels).
+    columns : sequence of str, or mapping of str to str
+        Columns of the effects to print; a mapping gives their headings.
+    order : str, optional
+        Column to sort by; ``"yi"`` for the size of effects. By default the order of the frame.
+    back : {"auto", "tanh", "exp", None}
+        Scale to carry effects back to; by default that of the measure, if it is known.
+    unit : str, optional
+        Words for the axis.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+        With ``.data``, ``.caption`` and ``.alt_text``.
+    """
+    from alliance_stats.report.figures.forest import forest as draw
+
+    how = _back(result, back)
+    frame = result.effects
+    require(frame, *(name for name in (by, order) if name is not None), *columns)
+    rows = _forest_rows(result, [*([by] if by else []), *columns])
+    if order is not None:
+        rows = rows.iloc[np.argsort(frame[order].to_numpy(), kind="stable")]
+    if by is not None:
+        rows = rows.assign(group=rows[by].astype(str))
+    groups = None if by is None else _group_means(result, by)
+    whole = result.glance()[list(_ALL)]
+    rows, whole = _carried(rows, how), _carried(whole, how)
+    groups = None if groups is None else _carried(groups, how)
+    words = {"tanh": "r", "exp": "Ratio"}.get(how or "", "Effect")
+    return draw(rows, whole, groups=groups, columns=columns, correlations=how == "tanh", unit=unit or words, ax=ax)
+
+
+def funnel(
+    result: Drawable | pd.DataFrame,
+    *,
+    levels: Sequence[float] = (0.90, 0.95, 0.99),
+    unit: str = "Effect",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the funnel plot, on the scale of the analysis: contours are where an effect of 0 is rejected.
+
+    Parameters
+    ----------
+    result : result or DataFrame
+        A frame of effects is pooled first.
+    levels : sequence of float
+        One to three contours.
+    unit : str
+    ax : Axes, optional
+    """
+    from alliance_stats.meta.bias.pictures import funnel_rows
+    from alliance_stats.report.figures.funnel import funnel as draw
+
+    known = pool(result) if isinstance(result, pd.DataFrame) else result
+    return draw(funnel_rows(known.effects), known.glance(), levels=levels, unit=unit, ax=ax)
+
+
+def orchard(
+    result: Drawable,
+    *,
+    by: str | None = None,
+    back: str | None = "auto",
+    unit: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the orchard plot: every effect, means with confidence and prediction intervals.
+
+    Parameters
+    ----------
+    result, by, back, unit, ax
+        As for :func:`forest`.
+    """
+    from alliance_stats.report.figures.orchard import orchard as draw
+
+    how = _back(result, back)
+    frame = result.effects
+    if by is not None:
+        require(frame, by)
+    names = frame[by].astype(str).to_numpy() if by else np.full(len(frame), "All effects")
+    fruits = pd.DataFrame(
+        {
+            "group": names,
+            "estimate": frame[EFFECT].to_numpy(np.float64),
+            "std_error": np.sqrt(frame[VARIANCE].to_numpy(np.float64)),
+        }
+    )
+    means = result.glance()[list(_ALL)].assign(group="All effects") if by is None else _group_means(result, by)
+    words = {"tanh": "r", "exp": "Ratio"}.get(how or "", "Effect")
+    return draw(_carried(fruits, how), _carried(means, how), unit=unit or words, ax=ax)
+
+
+def bubble(
+    result: RegressionResult,
+    moderator: str | None = None,
+    *,
+    n: int = 101,
+    unit: str = "Effect",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw effects over a moderator, with the regression line and its prediction interval.
+
+    Parameters
+    ----------
+    result : RegressionResult
+    moderator : str, optional
+        A column of numbers in the formula; the first by default. Others are held at their mean, or their most frequent
+        category.
+    n : int
+        Points of the line.
+    unit : str
+    ax : Axes, optional
+
+    Raises
+    ------
+    DesignError
+        If the formula has no moderator of numbers.
+    """
+    from alliance_stats.report.figures.bubble import bubble as draw
+
+    names = [name for name in result.part.variables if name != EFFECT]
+    numeric = [name for name in names if pd.api.types.is_numeric_dtype(result.effects[name])]
+    if not numeric:
+        raise DesignError(
+            f"{count(len(names), 'moderator')}, none of numbers: there is no axis for a bubble plot. "
+            "orchard() draws groups."
+        )
+    chosen = moderator or numeric[0]
+    if chosen not in numeric:
+        raise DataError(f"No moderator of numbers {chosen!r} in the formula. {did_you_mean(chosen, numeric)}")
+    x = result.effects[chosen].to_numpy(np.float64)
+    new = pd.DataFrame({chosen: np.linspace(x.min(), x.max(), n)})
+    for name in names:
+        if name != chosen:
+            column = result.effects[name]
+            new[name] = float(column.mean()) if name in numeric else column.mode().iloc[0]
+    curve = result.predict(new).assign(x=new[chosen].to_numpy())
+    points = pd.DataFrame(
+        {"x": x, "estimate": result.effects[EFFECT].to_numpy(np.float64), "weight": result.weights().to_numpy()}
+    )
+    return draw(points, curve, moderator=chosen, unit=unit, ax=ax)
+
+
+def cumulative(
+    steps: pd.DataFrame, effects: pd.DataFrame | None = None, *, unit: str = "Mean effect", ax: Axes | None = None
+) -> Axes:
+    """Draw what :func:`alliance_stats.meta.cumulative` returns.
+
+    Parameters
+    ----------
+    steps : DataFrame
+    effects : DataFrame, optional
+        The effects, for their names in ``study``; else rows are named by the index.
+    unit : str
+    ax : Axes, optional
+    """
+    from alliance_stats.report.figures.cumulative import cumulative as draw
+
+    require(steps, "added", "k", *_ENDS)
+    names = steps["added"]
+    if effects is not None and STUDY in effects.columns:
+        names = names.map(effects[STUDY][~effects.index.duplicated()])
+    return draw(steps.assign(label=names.astype(str)), unit=unit, ax=ax)
+
+
+def gosh(
+    subsets: pd.DataFrame,
+    *,
+    without: int | None = None,
+    name: str = "",
+    unit: str = "Mean effect",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw what :func:`alliance_stats.meta.gosh` returns.
+
+    Parameters
+    ----------
+    subsets : DataFrame
+    without : int, optional
+        Place of an effect (from 0): subsets without it are drawn in another colour.
+    name : str
+        What that effect is called.
+    unit : str
+    ax : Axes, optional
+    """
+    from alliance_stats.report.figures.gosh import gosh as draw
+
+    require(subsets, "estimate", "i2")
+    drawn = subsets.copy(deep=False)
+    if without is not None:
+        if "keep" not in subsets.attrs:
+            raise DataError(
+                "These subsets do not say which effects they hold. Take the frame that gosh() returned as it is."
+            )
+        keep = np.unpackbits(subsets.attrs["keep"], axis=1)
+        if not 0 <= without < int(subsets["k"].max()):
+            raise DataError(f"There is no effect {without}; places run from 0 to {int(subsets['k'].max()) - 1}.")
+        drawn = drawn.assign(marked=keep[:, without] == 0)
+    drawn.attrs = {}
+    return draw(drawn, without=name or (f"effect {without}" if without is not None else ""), unit=unit, ax=ax)
+
+
+def _back(result: Drawable, back: str | None) -> str | None:
+    if back != "auto":
+        if back not in (None, "tanh", "exp"):
+            raise DataError(f"No scale {back!r}. {did_you_mean(str(back), ('tanh', 'exp'))}")
+        return back
+    scale = scale_of(getattr(result, "measure", ""))
+    return scale if scale in ("tanh", "exp") else None
+
+
+def _carried(frame: pd.DataFrame, how: str | None) -> pd.DataFrame:
+    if how is None:
+        return frame
+    return frame.assign(**{name: carried_back(frame[name].to_numpy(np.float64), how) for name in _ALL if name in frame})
+
+
+def _forest_rows(result: Drawable, more: Sequence[str]) -> pd.DataFrame:
+    from alliance_stats.meta.pictures import forest_rows
+
+    rows = forest_rows(result.effects, result.weights(), result.level)
+    return rows.assign(**{name: result.effects[name].to_numpy() for name in more})
+
+
+def _group_means(result: Drawable, by: str) -> pd.DataFrame:
+    """Pool each subgroup as the whole was pooled: ``group`` and the glance; in order of appearance."""
+    rows = []
+    for name, own in result.effects.groupby(result.effects[by].astype(str), sort=False):
+        try:
+            glance = _again(result, own)
+        except DataError:  # too few effects for levels or tests of the whole: their plain mean
+            glance = pool(own, "EE", level=result.level).glance()
+        rows.append(glance[list(_ALL)].assign(group=str(name)))
+    return pd.concat(rows, ignore_index=True)
+
+
+def _again(result: Drawable, own: pd.DataFrame) -> pd.DataFrame:
+    if isinstance(result, MultilevelResult):
+        from alliance_stats.meta.multilevel import multilevel
+
+        asked = result.asked
+        how = {name: asked[name] for name in ("random", "rho", "robust", "cluster", "method", "test", "level")}
+        return multilevel(own, **how).glance()
+    if isinstance(result, PooledResult | RegressionResult):
+        return pool(own, result.fit.method, result.fit.test, level=result.level).glance()
+    return pool(own, level=result.level).glance()

@@ -1,0 +1,83 @@
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from test_multilevel import EFFECTS
+
+import alliance_stats as als
+from alliance_stats.errors import DataError, DesignError
+
+figures = als.meta.figures
+Z = EFFECTS.copy()
+Z.attrs["measure"] = "ZCOR"
+
+
+def test_a_forest_of_fishers_z_shows_correlations():
+    fit = als.meta.pool(Z)
+    drawn = figures.forest(fit)
+    assert_allclose(drawn.data["effects"]["estimate"], np.tanh(Z["yi"]), rtol=1e-14)
+    assert_allclose(drawn.data["pooled"]["estimate"], np.tanh(fit.fit.beta), rtol=1e-14)
+    assert drawn.get_xlabel() == "r"
+    plain = figures.forest(fit, back=None)
+    assert_allclose(plain.data["effects"]["estimate"], Z["yi"], rtol=1e-14)
+
+
+def test_subgroups_are_pooled_as_the_whole_was():
+    fit = als.meta.pool(EFFECTS, "PM", "knha")
+    groups = figures.forest(fit, by="rater").data["groups"].set_index("group")
+    for name, own in EFFECTS.groupby("rater"):
+        expected = als.meta.pool(own, "PM", "knha").glance()
+        assert_allclose(
+            groups.loc[name, ["estimate", "ci_low"]].to_numpy(float), expected[["estimate", "ci_low"]].iloc[0]
+        )
+
+
+def test_subgroups_of_a_multilevel_result_keep_its_levels():
+    fit = als.meta.multilevel(EFFECTS)
+    groups = figures.orchard(fit, by="rater").data["means"].set_index("group")
+    for name, own in EFFECTS.groupby("rater"):
+        assert_allclose(groups.loc[name, "estimate"], als.meta.multilevel(own).glance()["estimate"])
+
+
+def test_a_bubble_plot_draws_what_the_regression_predicts():
+    fit = als.meta.regress("yi ~ x + rater", EFFECTS)
+    drawn = figures.bubble(fit)
+    curve = drawn.data["curve"]
+    most = EFFECTS["rater"].mode().iloc[0]
+    expected = fit.predict(pd.DataFrame({"x": [curve["x"].iloc[3]], "rater": [most]}))
+    assert_allclose(curve["estimate"].iloc[3], expected["estimate"])
+    assert_allclose(curve["pi_high"].iloc[3], expected["pi_high"])
+    assert drawn.get_xlabel() == "x"
+    assert fit.plot("bubble").data["curve"].equals(curve)
+
+
+def test_a_bubble_plot_without_numbers_is_refused_with_the_way_out():
+    with pytest.raises(DesignError, match=r"1 moderator, none of numbers.*orchard"):
+        figures.bubble(als.meta.regress("yi ~ rater", EFFECTS))
+    with pytest.raises(DataError, match="No moderator of numbers 'rater'"):
+        figures.bubble(als.meta.regress("yi ~ x + rater", EFFECTS), "rater")
+
+
+def test_cumulative_steps_carry_the_studies_names():
+    steps = als.meta.cumulative(EFFECTS)
+    drawn = figures.cumulative(steps, EFFECTS)
+    assert list(drawn.data["steps"]["label"]) == list(EFFECTS["study"])
+    assert_allclose(drawn.data["steps"]["estimate"].iloc[-1], als.meta.pool(EFFECTS).fit.beta[0])
+
+
+def test_subsets_without_an_effect_are_marked_in_the_gosh_plot():
+    own = EFFECTS.iloc[:9]
+    subsets = als.meta.gosh(own, progress=False)
+    attrs = dict(subsets.attrs)
+    drawn = figures.gosh(subsets, without=2)
+    keep = np.unpackbits(subsets.attrs["keep"], axis=1, count=9)
+    assert (drawn.data["subsets"]["marked"].to_numpy() == (keep[:, 2] == 0)).all()
+    assert subsets.attrs.keys() == attrs.keys()
+    with pytest.raises(DataError, match="no effect 9"):
+        figures.gosh(subsets, without=9)
+
+
+@pytest.mark.parametrize("kind", ["forest", "funnel", "orchard"])
+def test_every_meta_result_draws_these(kind):
+    for fit in (als.meta.pool(EFFECTS), als.meta.multilevel(EFFECTS), als.meta.robust(EFFECTS)):
+        assert len(fit.plot(kind).data["effects"]) == len(EFFECTS)
