@@ -17,6 +17,8 @@ Bools = NDArray[np.bool_]
 _STEPS = 200
 #: A step is small enough when the rise that it promises is below this.
 _RISE = 1e-13
+#: Curvature within this share of the largest is none: the top is a ridge there.
+_FLAT = 1e-9
 #: Share of the promised rise that a step must bring (Armijo).
 _ENOUGH = 1e-4
 
@@ -81,7 +83,7 @@ def _newton(at: Point, free: Bools, scale: Floats) -> tuple[Floats, bool]:
     # far from the top a parabola says little: no parameter moves by more than five of its sizes
     inner = vectors @ turned
     step[own] = size * inner * min(1.0, 5.0 / max(float(np.abs(inner).max()), 1e-300))
-    return step, bool(values[0] > 0)
+    return step, bool(values[0] >= -_FLAT * np.abs(values).max())
 
 
 def _search(evaluate: Callable[[Floats], Point], at: Point, step: Floats, low: Floats, high: Floats) -> Point | None:

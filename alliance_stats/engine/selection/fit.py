@@ -18,6 +18,10 @@ Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
 
 
+#: Curvature of the log-likelihood, per typical size of a parameter, that tells nothing about it.
+_KNOWN = 1e-8
+
+
 @dataclass(frozen=True)
 class SelectionFit:
     """A fitted selection model.
@@ -30,7 +34,7 @@ class SelectionFit:
         Parameters of the weight function.
     covariance : ndarray of shape (p + 1 + d, p + 1 + d)
         Of (β, τ², δ) by the observed information. Where that cannot be inverted, parameters that rest on a bound are
-        taken as known, and theirs is NaN.
+        taken as known; theirs is NaN, as is that of parameters in which the likelihood is flat.
     free : ndarray of bool
         Which parameters do not.
     log_likelihood : float
@@ -67,15 +71,16 @@ def fit_selection(of: Problem, equal: bool = False, start: Floats | None = None)
     starts = _starts(of, equal) if start is None else [start]
     tops = [climb(partial(evaluate, of), one, low, high, scale) for one in starts]
     best = max(tops, key=lambda top: top.at.value)
-    return _finished(best, of.p, low >= high)
+    return _finished(best, of.p, low >= high, scale)
 
 
-def _finished(top: Top, p: int, held: Bools) -> SelectionFit:
+def _finished(top: Top, p: int, held: Bools, size: Floats) -> SelectionFit:
     theta = top.at.theta
+    known = np.abs(np.diag(top.at.hessian)) * size**2 > _KNOWN
     covariance = np.full((theta.size, theta.size), np.nan)
     # a parameter on a bound is not known exactly: its uncertainty stays in that of the others, where there is an
-    # inverse
-    for chosen in (~held, top.free):
+    # inverse; weights that the effects tell nothing about (all p near 0) are left out
+    for chosen in (~held, top.free, top.free & known):
         own = np.flatnonzero(chosen)
         information = -top.at.hessian[np.ix_(own, own)]
         if own.size and np.linalg.eigvalsh(_unit(information))[0] > 1e-12:

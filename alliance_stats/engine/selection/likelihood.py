@@ -91,7 +91,8 @@ def evaluate(of: Problem, theta: Floats) -> Point:
     hessian[:p, p:] = x.T @ (c[:, None] * bend[:, 0, 1:])
     hessian[p:, :p] = hessian[:p, p:].T
     hessian[p:, p:] = np.einsum("k,kij->ij", c, bend[:, 1:, 1:])
-    return Point(theta, value if np.isfinite(gradient).all() else -np.inf, gradient, hessian)
+    usable = np.isfinite(gradient).all() and np.isfinite(hessian).all()
+    return Point(theta, value if usable else -np.inf, gradient, hessian)
 
 
 def _log_probability(weights: WeightFunction, mu: Floats, s: Floats, delta: Floats) -> tuple[Floats, Floats, Floats]:
@@ -114,5 +115,5 @@ def _log_probability(weights: WeightFunction, mu: Floats, s: Floats, delta: Floa
     second[:, 0, 2:] = second[:, 2:, 0] = by_delta[1]
     second[:, 1, 2:] = second[:, 2:, 1] = by_delta[2] / 2
     second[:, 2:, 2:] = twice
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         return log_a, slope, second - slope[:, :, None] * slope[:, None, :]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf, expit, log_ndtr, ndtri
+from scipy.special import erf, expit, log_expit, log_ndtr, ndtri
 
 from alliance_stats.engine.selection.integrals import interval_integrals, node_integrals, panel_nodes, tail_integrals
 
@@ -308,7 +308,7 @@ def _power(log_p: Floats, log_q: Floats, delta: Floats) -> _Logs:
 def _logistic(log_p: Floats, log_q: Floats, delta: Floats) -> _Logs:
     p = np.exp(log_p)
     share = expit(delta[0] * p)
-    value = np.log(2) + np.log1p(-share)
+    value = np.log(2) + log_expit(-delta[0] * p)
     return value, (-p * share)[:, None], (-(p**2) * share * (1 - share))[:, None, None]
 
 

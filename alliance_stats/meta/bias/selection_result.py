@@ -219,6 +219,12 @@ class SelectionResult(BiasResult):
         counts = getattr(self.function, "counts", None)
         if counts is not None and self.fit.delta.size and counts.min() < 4:
             found.append(f"An interval of p holds {count(int(counts.min()), 'effect')}: its weight is hardly known.")
+        n_flat = int(np.isnan(self.fit.errors[self.fit.beta.size + 1 :]).sum())
+        if n_flat:
+            found.append(
+                f"The effects tell nothing about {count(n_flat, 'parameter')} of the weights, and standard errors take "
+                "it as known."
+            )
         from alliance_stats.engine.selection.weight_functions import LARGEST
 
         n_edge = int(((self.fit.delta <= self.function.lower) | (self.fit.delta >= LARGEST)).sum())

@@ -140,3 +140,22 @@ def test_effects_all_equal_have_a_fit_at_zero_spread():
     fit = fit_selection(Problem(y, v, np.ones((6, 1)), StepWeights(y / np.sqrt(v), v, np.array([0.025, 1.0]))))
     assert fit.converged
     assert fit.tau2 == 0
+
+
+@pytest.mark.parametrize("kind", ["beta", "power"])
+def test_effects_that_tell_nothing_about_selection_keep_the_plain_mean_and_its_error(kind):
+    v = np.linspace(0.01, 0.05, 12)
+    y = 4 + np.sqrt(v) * np.sin(np.arange(12))  # every p is far below the limit, whatever the mean
+    fit = fit_selection(Problem(y, v, np.ones((12, 1)), SmoothWeights(y / np.sqrt(v), v, kind)))
+    assert fit.converged
+    assert_allclose(fit.beta[0], np.average(y, weights=1 / v), rtol=1e-8)
+    assert_allclose(fit.errors[0], (1 / v).sum() ** -0.5, rtol=1e-6)
+    assert np.isnan(fit.errors[2:]).all()
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e3, 1e150])
+def test_wild_parameters_give_a_number_or_minus_infinity_without_an_overflow(scale):
+    for function in functions(False).values():
+        theta = np.concatenate([[scale, -scale, scale], np.full(function.lower.size, min(scale, 100.0))])
+        with np.errstate(over="raise", divide="raise"):
+            assert not np.isnan(evaluate(Problem(Y, V, X, function), theta).value)
