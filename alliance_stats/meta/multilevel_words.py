@@ -42,13 +42,12 @@ def multilevel_sentences(result: MultilevelResult) -> Sentences:
 
 
 def _moderators(result: MultilevelResult, counted: str) -> Sentences:
-    from alliance_stats.meta.regression_words import moderator_sentence
+    from alliance_stats.meta.regression_words import moderator_sentences
 
-    rows = [row for _, row in result.table().iterrows() if row["term"] != INTERCEPT]
     test = result.test().iloc[0]
     words = f"*F*({int(test['df_num'])}, {degrees_of_freedom(test['df_den'])}) = {number(test['statistic'])}"
     omnibus = Sentences(f"In {counted}, the moderators together: {words}, *p* {p_value(test['p_value'])}.")
-    return join(omnibus, *map(moderator_sentence, rows))
+    return join(omnibus, *moderator_sentences(result.table(), result.part, result.level))
 
 
 def _levels(result: MultilevelResult) -> Sentences:
@@ -58,6 +57,6 @@ def _levels(result: MultilevelResult) -> Sentences:
     ]
     glance = result.glance().iloc[0]
     words = f"True effects varied with *SD* = {' and '.join(parts)}"
-    if glance["pi_low"] == glance["pi_low"]:
+    if list(result.part.names) == [INTERCEPT] and glance["pi_low"] == glance["pi_low"]:
         words += f"; 95% of them are expected within {interval(glance['pi_low'], glance['pi_high'])}"
     return Sentences(words + ".")

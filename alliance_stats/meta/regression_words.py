@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +14,11 @@ from alliance_stats.report.numbers import degrees_of_freedom, number, p_value
 from alliance_stats.report.sentences import Sentences, full, higher_or_lower, join
 
 if TYPE_CHECKING:
+    from alliance_stats.design.fixed_part import FixedPart
     from alliance_stats.meta.regress import RegressionResult
+
+#: A coefficient that compares one category of a column with the reference category.
+_CATEGORY = re.compile(r"(?P<column>[^:]+)\[T\.(?P<category>[^:]+)\]")
 
 
 def regression_sentences(result: RegressionResult) -> Sentences:
@@ -20,10 +26,11 @@ def regression_sentences(result: RegressionResult) -> Sentences:
     from alliance_stats.meta.words import studies
 
     glance = result.glance().iloc[0]
-    rows = [row for _, row in result.table().iterrows() if row["term"] != INTERCEPT]
-    if not rows:
-        return join(f"In {studies(glance)} there was no moderator.", full(result.table().iloc[0]))
-    return join(_omnibus(result, glance, studies(glance)), *map(moderator_sentence, rows), _left(glance))
+    table = result.table()
+    if list(table["term"]) == [INTERCEPT]:
+        return join(f"In {studies(glance)} there was no moderator.", full(table.iloc[0]))
+    each = moderator_sentences(table, result.part, result.level)
+    return join(_omnibus(result, glance, studies(glance)), *each, _left(glance))
 
 
 def _omnibus(result: RegressionResult, glance: pd.Series, counted: str) -> Sentences:
@@ -35,10 +42,41 @@ def _omnibus(result: RegressionResult, glance: pd.Series, counted: str) -> Sente
     return Sentences(f"In {counted}, the moderators together: {words}, *p* {p_value(test['p_value'])}.")
 
 
-def moderator_sentence(row: pd.Series) -> Sentences:
-    """Per unit of a moderator, how the effect differs."""
-    direction = higher_or_lower(row["estimate"], "larger", "smaller", "the same")
-    return join(Sentences.plain(f"Per unit of {row['term']}, effects were {direction}, "), full(row), ".", separator="")
+def moderator_sentences(table: pd.DataFrame, part: FixedPart, level: float) -> list[Sentences]:
+    """For each moderator, how the effects differ: per unit, or against its reference category."""
+    references = _references(part)
+    return [_moderator(row, references, level) for _, row in table.iterrows() if row["term"] != INTERCEPT]
+
+
+def _moderator(row: pd.Series, references: Mapping[str, str], level: float) -> Sentences:
+    clear = row["p_value"] < 1 - level
+    more = higher_or_lower(row["estimate"], "larger", "smaller", "the same")
+    category = _CATEGORY.fullmatch(str(row["term"]))
+    if category is None:
+        found = f"effects were {more}" if clear else "effects did not differ detectably"
+        lead = f"Per unit of {row['term']}, {found}, "
+    else:
+        column, own = category["column"], category["category"]
+        other = f"{column} = {references[column]}" if column in references else "the reference category"
+        found = f"were {more} than" if clear else "did not differ detectably from those"
+        lead = f"Effects with {column} = {own} {found} with {other}, "
+    return join(Sentences.plain(lead), full(row), ".", separator="")
+
+
+def _references(part: FixedPart) -> dict[str, str]:
+    """Column → the one category that has no coefficient."""
+    shown = [match for name in part.names if (match := _CATEGORY.fullmatch(name))]
+    found: dict[str, str] = {}
+    for column, dtype in part.recipe.categories.items():
+        own = {match["category"] for match in shown if match["column"] == column}
+        left = _without(map(str, dtype.categories), own)
+        if own and len(left) == 1:
+            found[column] = left[0]
+    return found
+
+
+def _without(names: Iterable[str], taken: set[str]) -> list[str]:
+    return [name for name in names if name not in taken]
 
 
 def _left(glance: pd.Series) -> Sentences:

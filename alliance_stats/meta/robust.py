@@ -121,14 +121,14 @@ class RobustResult(MetaResult):
 
     def report(self) -> Sentences:
         """Sentences for the results section."""
-        from alliance_stats.meta.regression_words import moderator_sentence
+        from alliance_stats.meta.regression_words import moderator_sentences
         from alliance_stats.meta.words import mean_sentence
         from alliance_stats.report.sentences import join
 
         table = self.table()
         if list(self.part.names) == [INTERCEPT]:
             return mean_sentence(table.iloc[0], self.glance().iloc[0], "b", None)
-        return join(*(moderator_sentence(row) for _, row in table.iterrows() if row["term"] != INTERCEPT))
+        return join(*moderator_sentences(table, self.part, self.level))
 
     def describe(self) -> str:
         """The analysis in words."""

@@ -95,7 +95,7 @@ def printed_table(result: MetaResult, title: str, number_: int | None) -> Result
         rows.append(
             {"term": f"I² of {row['level']} (%)", "estimate": row["i2"], BLOCK: "Heterogeneity", ROW_KIND: "share"}
         )
-    if pd.notna(glance["pi_low"]):
+    if list(table["term"]) == [INTERCEPT] and pd.notna(glance["pi_low"]):
         predicted = {"term": "95% prediction interval", "ci_low": glance["pi_low"], "ci_high": glance["pi_high"]}
         rows.append({**predicted, BLOCK: "Heterogeneity", ROW_KIND: "sd"})
     rows.append({"term": "Effects", "estimate": glance["k"], BLOCK: "Counts", ROW_KIND: "count"})

@@ -111,7 +111,26 @@ def test_the_report_names_test_moderators_and_rest():
     text = als.meta.regress("yi ~ year + rater", EFFECTS, test="knha").report()
     assert text.startswith("In 30 studies, the moderators together: F(3, 26) = ")
     assert "Per unit of year" in text
+    assert "Effects with rater = therapist" in text
     assert "nan" not in text.lower()
+
+
+def test_prediction_intervals_are_told_for_a_mean_alone():
+    alone = als.meta.multilevel(EFFECTS.assign(study=EFFECTS.index // 2), random="study/effect")
+    moderated = als.meta.multilevel(EFFECTS.assign(study=EFFECTS.index // 2), random="study/effect", mods="year")
+    for text, told in ((alone.report(), True), (moderated.report(), False)):
+        assert ("are expected within" in text) == told
+    assert "prediction interval" in alone.result_table().to_markdown()
+    for fit in (moderated, als.meta.regress("yi ~ year", EFFECTS)):
+        assert "prediction interval" not in fit.result_table().to_markdown()
+
+
+def test_a_category_is_compared_with_its_reference_in_words():
+    effects = EFFECTS.assign(rater=["patient", "therapist"] * 15, yi=[0.1, 0.5] * 15)
+    text = als.meta.regress("yi ~ rater", effects, method="DL").report()
+    assert "Effects with rater = therapist were larger than with rater = patient" in text
+    same = als.meta.regress("yi ~ rater", effects.assign(yi=EFFECTS["yi"]), method="DL").report()
+    assert "Effects with rater = therapist did not differ detectably from those with rater = patient" in same
 
 
 def test_permutations_are_exact_for_few_effects():
