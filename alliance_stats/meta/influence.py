@@ -14,6 +14,7 @@ from alliance_stats.meta.levels import Ints
 from alliance_stats.meta.multilevel_result import MultilevelResult
 from alliance_stats.meta.pool import pool
 from alliance_stats.meta.pooled_result import UnivariateResult, arrays
+from alliance_stats.meta.sensitivity import SensitivityFrame
 from alliance_stats.meta.tidy import coefficients_table
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def leave_one_out(
     test: str = "z",
     *,
     by: str | None = None,
-) -> pd.DataFrame:
+) -> SensitivityFrame:
     """Fit again without each effect, or without each study.
 
     Parameters
@@ -41,20 +42,20 @@ def leave_one_out(
 
     Returns
     -------
-    DataFrame
+    SensitivityFrame
         ``left_out, k``, the columns of ``table()`` (a row for each coefficient), then ``q, q_p, tau2, i2, h2``; with
         several levels their variances instead. Values are missing where the rest cannot tell the coefficients apart.
     """
     if isinstance(effects, MultilevelResult):
         from alliance_stats.meta.multilevel_influence import leave_clusters_out
 
-        return leave_clusters_out(effects, by)
+        return SensitivityFrame.of(leave_clusters_out(effects, by), effects, "leave_one_out")
     result = effects if isinstance(effects, UnivariateResult) else pool(effects, method, test)
     if len(result.effects) < 2:
         raise DesignError("1 effect: none can be left out.")
     labels, codes = _groups(result.effects, by)
     fits = _without_each(result, codes)
-    return _table(result, fits, "left_out", labels)
+    return SensitivityFrame.of(_table(result, fits, "left_out", labels), result, "leave_one_out")
 
 
 def _groups(effects: pd.DataFrame, by: str | None) -> tuple[list[object], Ints]:
@@ -91,7 +92,7 @@ def _table(result: UnivariateResult, fits: ManyFits, name: str, labels: Sequence
     return table.assign(**{column: np.repeat(values, p) for column, values in more.items()})
 
 
-def influence(result: UnivariateResult | MultilevelResult | pd.DataFrame) -> pd.DataFrame:
+def influence(result: UnivariateResult | MultilevelResult | pd.DataFrame) -> SensitivityFrame:
     """How much each effect (for several levels: each cluster) moves the fit.
 
     Parameters
@@ -101,7 +102,7 @@ def influence(result: UnivariateResult | MultilevelResult | pd.DataFrame) -> pd.
 
     Returns
     -------
-    DataFrame
+    SensitivityFrame
         A row per effect: ``rstudent`` (its residual from the fit without it, over its standard error), ``dffits``,
         ``cook_d``, ``cov_ratio``, ``tau2``, ``q`` (without it), ``hat``, ``weight`` (per cent), ``dfbetas: …`` for each
         coefficient, and ``influential``. For several levels a row per cluster: ``cook_d``, ``dfbetas: …`` and the
@@ -119,7 +120,7 @@ def influence(result: UnivariateResult | MultilevelResult | pd.DataFrame) -> pd.
     if isinstance(result, MultilevelResult):
         from alliance_stats.meta.multilevel_influence import cluster_influence
 
-        return cluster_influence(result)
+        return SensitivityFrame.of(cluster_influence(result), result, "influence")
     result = result if isinstance(result, UnivariateResult) else pool(result)
     from alliance_stats.engine.pooling.deletion import deletion_diagnostics
 
@@ -135,10 +136,12 @@ def influence(result: UnivariateResult | MultilevelResult | pd.DataFrame) -> pd.
     columns |= {"tau2": fits.tau2, "q": fits.q, "hat": found.hat, "weight": result.weights().to_numpy()}  # type: ignore[attr-defined]
     columns |= {f"dfbetas: {name}": found.dfbetas[:, at] for at, name in enumerate(result.part.names)}
     frame = pd.DataFrame(columns, index=result.effects.index)
-    return frame.assign(influential=found.influential)
+    return SensitivityFrame.of(frame.assign(influential=found.influential), result, "influence")
 
 
-def cumulative(effects: pd.DataFrame, order: str | None = None, method: str = "REML", test: str = "z") -> pd.DataFrame:
+def cumulative(
+    effects: pd.DataFrame, order: str | None = None, method: str = "REML", test: str = "z"
+) -> SensitivityFrame:
     """Pool the first effect, the first two, and so on.
 
     Parameters
@@ -152,7 +155,7 @@ def cumulative(effects: pd.DataFrame, order: str | None = None, method: str = "R
 
     Returns
     -------
-    DataFrame
+    SensitivityFrame
         ``added`` (the row's index), ``k``, the columns of ``table()``, ``q, q_p, tau2, i2, h2``.
     """
     from alliance_stats.engine.pooling.many_fits import fit_growing
@@ -162,15 +165,15 @@ def cumulative(effects: pd.DataFrame, order: str | None = None, method: str = "R
         effects = effects.sort_values(order, kind="stable")
     result = pool(effects, method, test)
     fits = fit_growing(result.fit.effects, result.fit.method, test)
-    return _table(result, fits, "added", list(result.effects.index))
+    return SensitivityFrame.of(_table(result, fits, "added", list(result.effects.index)), result, "cumulative")
 
 
-def baujat(result: UnivariateResult | pd.DataFrame) -> pd.DataFrame:
+def baujat(result: UnivariateResult | pd.DataFrame) -> SensitivityFrame:
     """How much each effect adds to heterogeneity, and how much it moves the mean.
 
     Returns
     -------
-    DataFrame
+    SensitivityFrame
         ``heterogeneity`` (squared Pearson residual), ``influence`` (squared change of its predicted effect when left
         out, over that prediction's variance), indexed as the effects.
 
@@ -186,7 +189,7 @@ def baujat(result: UnivariateResult | pd.DataFrame) -> pd.DataFrame:
     moved = fitted - np.einsum("ip,ip->i", x, fits.beta)
     spread = np.einsum("ip,ipq,iq->i", x, fits.covariance, x)
     columns = {"heterogeneity": (y - fitted) ** 2 / (v + result.fit.tau2), "influence": moved**2 / spread}
-    return pd.DataFrame(columns, index=result.effects.index)
+    return SensitivityFrame.of(pd.DataFrame(columns, index=result.effects.index), result, "baujat")
 
 
 def gosh(
@@ -196,7 +199,7 @@ def gosh(
     n: int = 100_000,
     seed: int | np.random.Generator = 0,
     progress: bool = True,
-) -> pd.DataFrame:
+) -> SensitivityFrame:
     """Pool subsets of the effects: a graphical look at heterogeneity.
 
     Parameters
@@ -214,7 +217,7 @@ def gosh(
 
     Returns
     -------
-    DataFrame
+    SensitivityFrame
         ``k, estimate, tau2, i2, q``, a row per subset. ``.attrs["keep"]`` says which effects it holds:
         ``numpy.unpackbits(keep, axis=1, count=k)``.
 
@@ -243,7 +246,7 @@ def gosh(
     frame = pd.DataFrame({"k": found.k.astype(np.int64), "estimate": found.beta[:, 0], "tau2": found.tau2})
     frame = frame.assign(i2=found.i2, q=found.q)
     frame.attrs["keep"] = np.concatenate(packed)
-    return frame
+    return SensitivityFrame.of(frame, result, "gosh")
 
 
 def _every_subset(k: int) -> np.ndarray:

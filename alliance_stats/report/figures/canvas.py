@@ -116,6 +116,14 @@ def new_panels(n: int = 2, width: float = PAGE_WIDTH, height: float = 3.4) -> Pa
     return Panels([figure.add_subplot(1, n, place + 1, axes_class=ResultAxes) for place in range(n)])
 
 
+def new_stack(n: int, width: float = PAGE_WIDTH, height: float = 5.0) -> Panels:
+    """Make ``n`` axes under each other with one horizontal axis, on a figure of their own (inches), without pyplot."""
+    figure = _new_figure(width, height)
+    first = figure.add_subplot(n, 1, 1, axes_class=ResultAxes)
+    others = [figure.add_subplot(n, 1, place + 1, axes_class=ResultAxes, sharex=first) for place in range(1, n)]
+    return Panels([first, *others])
+
+
 def new_axes_under(width: float = PAGE_WIDTH, height: float = 3.8, share: float = 0.25) -> tuple[ResultAxes, Axes]:
     """Make axes with a lower panel over them that shares the horizontal axis; return the main one first."""
     figure = _new_figure(width, height)
