@@ -104,6 +104,20 @@ def test_implement_expects_what_lme4_gave():
         assert list(model["vcov"].values()) == golden["variance"]["vcov"]
 
 
+def test_positive_regard_has_the_published_result():
+    fit = expected_of(ROOT / "analyses" / "positive-regard")["results"]["three_level"]
+    assert [round(fit["r"][name], 3) for name in ("estimate", "ci_low", "ci_high")] == [0.269, 0.157, 0.373]
+
+
+def test_positive_regard_expects_what_metafor_gave():
+    golden = json.loads((ROOT / "tests" / "golden" / "positive_regard" / "reference.json").read_text(encoding="utf-8"))
+    for name, model in expected_of(ROOT / "analyses" / "positive-regard")["results"].items():
+        for key in ("estimate", "std_error", "ci_low", "ci_high"):
+            value = golden[name][key]
+            assert model[key] == (value["intrcpt"] if isinstance(value, dict) else value)
+        assert model["variance"] == golden[name]["variance"]
+
+
 # ---- issue 2's formulas and numbers, word for word ------------------------------------------------------------------
 
 
