@@ -92,6 +92,8 @@ class ColumnMap:
         Measured scores.
     keep : tuple of str
         Columns carried along as they are.
+    items : tuple of str
+        Columns of answers to single items, carried along to be scored.
     """
 
     patient: str
@@ -102,6 +104,12 @@ class ColumnMap:
     phase: str | None = None
     scores: tuple[ScoreColumn, ...] = ()
     keep: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """Columns that keep their names: those to keep, and the items."""
+        return (*self.keep, *self.items)
 
     @property
     def keys(self) -> dict[str, str]:
@@ -113,7 +121,12 @@ class ColumnMap:
     def wanted(self) -> dict[str, str]:
         """Every column that is read: what for, and its name in the source."""
         scores = {f"score {score.name!r}": score.column for score in self.scores}
-        return {**self.keys, **scores, **{f"keep {name!r}": name for name in self.keep}}
+        return {
+            **self.keys,
+            **scores,
+            **{f"keep {name!r}": name for name in self.keep},
+            **{f"item {name!r}": name for name in self.items},
+        }
 
     def check(self) -> None:
         """Check that the mapping makes sense, whatever the source holds.
@@ -134,7 +147,7 @@ class ColumnMap:
                 "Give session= (a column of session numbers 1, 2, …) or date= (a column of dates)."
             )
         _check_single_use({**self.keys, **{f"score {score.name!r}": score.column for score in self.scores}})
-        _check_names([score.name for score in self.scores], self.keep)
+        _check_names([score.name for score in self.scores], self.carried)
 
 
 def _check_single_use(uses: Mapping[str, str]) -> None:
@@ -322,5 +335,5 @@ def codebook_for(columns: ColumnMap) -> Codebook:
         variables.append(
             Variable(score.name, score.label, "score", score.low, score.high, score.higher, made_from=score.column)
         )
-    variables += [Variable(name, made_from=name) for name in columns.keep]
+    variables += [Variable(name, made_from=name) for name in columns.carried]
     return Codebook(tuple(variables))

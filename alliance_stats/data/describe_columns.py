@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -40,7 +40,7 @@ def described(
         Patients whose session numbers were made to go on.
     """
     origins = {ROLES[role]: column for role, column in columns.keys.items()}
-    origins |= {score.name: score.column for score in columns.scores} | {name: name for name in columns.keep}
+    origins |= {score.name: score.column for score in columns.scores} | {name: name for name in columns.carried}
     own = {score.name: score.missing for score in columns.scores}
     told = [code for code in options.missing if code]
     variables = []
@@ -63,6 +63,16 @@ def described(
             )
         )
     return Codebook(tuple(variables))
+
+
+def with_types(frame: pd.DataFrame, variables: Iterable[Variable]) -> tuple[Variable, ...]:
+    """Say what the cells of derived columns hold, where it was not said."""
+    return tuple(
+        variable
+        if variable.type or variable.name not in frame
+        else replace(variable, type=_kind(frame[variable.name], variable, ColumnWords()))
+        for variable in variables
+    )
 
 
 def _session_words(options: ReadOptions, columns: ColumnMap, n_continued: int) -> str:

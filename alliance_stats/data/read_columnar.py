@@ -33,6 +33,8 @@ def read_columnar(content: bytes, kind: str, name: str) -> StoredTable:
     library = need("pyarrow.parquet" if kind == "parquet" else "pyarrow.feather", "parquet", KIND_WORDS[kind])
     try:
         table = library.read_table(io.BytesIO(content))
+        # Lengths and offsets that are damaged would break the whole process down later on, outside of any exception.
+        table.validate(full=True)
         # An index that pandas stored is a column like the others.
         frame = table.replace_schema_metadata(None).to_pandas()
     except Exception as error:  # the library raises whatever its layers raise

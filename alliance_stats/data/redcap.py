@@ -57,7 +57,7 @@ class RedcapLayout:
         table = pd.DataFrame({name: _texts(values) for name, values in raw.columns.items()})
         table = table.mask(table.isin(options.missing), "")
         session = self._session(table, columns, options, raw.name)
-        scores = [score.column for score in columns.scores]
+        scores = [*(score.column for score in columns.scores), *columns.items]
         dated = [columns.date] if columns.date else []
         holds = (table[[*scores, *dated]] != "").any(axis=1) if scores else pd.Series(True, index=table.index)
         rows = (session != "") & holds
@@ -132,11 +132,13 @@ def _carried(
     """Carry over what stands in one row of a record only.
 
     A therapist or site is carried where the record knows exactly one; other columns only from rows that are no session
-    (a baseline form), so that no session lends its values to another.
+    (a baseline form), and only where no session of any record has a value of its own: an answer that is asked at every
+    session is never filled in from intake.
     """
     filled: dict[str, int] = {}
-    own: dict[str | None, bool] = {columns.therapist: True, columns.site: True, columns.phase: False}
-    own |= dict.fromkeys(columns.keep, False)
+    own: dict[str | None, bool] = {columns.therapist: True, columns.site: True}
+    asked_once = [name for name in (columns.phase, *columns.keep) if name and (table.loc[rows, name] == "").all()]
+    own |= dict.fromkeys(asked_once, False)
     for name, everywhere in own.items():
         if name is None:
             continue

@@ -53,7 +53,7 @@ class SessionColumns:
                 self._ids(name, column)
         for score in self.mapped.scores:
             self._score(score, texts[score.column])
-        for name in self.mapped.keep:
+        for name in self.mapped.carried:
             self.columns[name] = self._kept(self.raw.columns[name])
         therapist = None if self.mapped.therapist is None else self._ids(THERAPIST, self.mapped.therapist)
         if therapist is not None and self.mapped.session is not None:
@@ -71,7 +71,7 @@ class SessionColumns:
         if therapist is not None and self.mapped.therapist is not None:
             note_missing_therapist(self.findings, therapist, self.mapped.therapist)
             note_ids(self.findings, therapist, self.mapped.therapist, "therapist")
-        if not self.mapped.scores:
+        if not self.mapped.scores and not self.mapped.items:
             way_out = 'Name them, e.g. scores={"alliance": "wai_total"}.'
             self.findings.note("no scores were asked for", "", self.raw.n_rows, "all rows", way_out)
 
@@ -202,7 +202,7 @@ class SessionColumns:
             columns[SESSION] = pd.Series(np.arange(ranks.size) - np.repeat(starts, lengths) + 1, dtype="int64")
         names = [name for name in KEYS if name in columns]
         names += [score.name for score in self.mapped.scores]
-        return pd.DataFrame({name: columns[name] for name in [*names, *self.mapped.keep]})
+        return pd.DataFrame({name: columns[name] for name in [*names, *self.mapped.carried]})
 
 
 def _order_words(order: str) -> str:

@@ -160,7 +160,9 @@ class SessionTable:
 
     def with_frame(self, frame: pd.DataFrame, *variables: Variable) -> SessionTable:
         """Return the table with another frame, and these variables added to the codebook."""
-        return replace(self, frame=frame, codebook=self.codebook.with_variables(*variables))
+        from alliance_stats.data.describe_columns import with_types
+
+        return replace(self, frame=frame, codebook=self.codebook.with_variables(*with_types(frame, variables)))
 
 
 Data = TypeVar("Data", SessionTable, pd.DataFrame)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from alliance_stats.data.column_map import ROLES, ColumnMap, make_score, name_problem, score_problems
+from alliance_stats.data.item_scores import ItemScore, asks_for_items, item_score_problems, item_table, make_item_score
 from alliance_stats.data.name_patterns import SESSION_OF_NAME
 from alliance_stats.data.read_delimited import read_bytes
 from alliance_stats.data.read_options import ReadOptions
@@ -65,6 +66,8 @@ class Study:
         What the report should show.
     assumed : tuple of str
         What was assumed, in sentences; empty where a study file says it all.
+    scored : tuple of ItemScore
+        Scores that are made from items once the file is read.
     folder : Path
         Folder that ``file`` is relative to.
     """
@@ -75,10 +78,11 @@ class Study:
     options: ReadOptions = field(default_factory=ReadOptions)
     report: ReportOptions = field(default_factory=ReportOptions)
     assumed: tuple[str, ...] = ()
+    scored: tuple[ItemScore, ...] = ()
     folder: Path = field(default_factory=Path, compare=False)
 
     def read(self, path: str | Path | None = None) -> SessionTable:
-        """Read the sessions.
+        """Read the sessions, and score what is to be made from items.
 
         Parameters
         ----------
@@ -98,6 +102,10 @@ class Study:
                     'The study names no data file. Give its path, or write [file] path = "sessions.csv".'
                 )
             path = self.folder / self.file
+        if self.scored:
+            from alliance_stats.questionnaires.study_scores import read_scored
+
+            return read_scored(self, path)
         return read_mapped(path, self.columns, self.options)
 
 
@@ -128,14 +136,15 @@ def read_study(path: str | Path) -> Study:
         f"{key!r} is no table of a study file. {did_you_mean(key, TABLES)}" for key in contents if key not in TABLES
     ]
     title = _text(contents, "title", "", problems)
+    scored = _scored(contents, problems)
     columns = _columns(contents, problems)
     file, options = _file(_table(contents, "file", problems), problems)
     names = [score.name for score in columns.scores] if columns else []
-    report = _report(_table(contents, "report", problems), names, problems)
+    report = _report(_table(contents, "report", problems), names, [score.name for score in scored], problems)
     if problems or columns is None:
         lines = "\n".join(f"  - {problem}" for problem in problems)
         raise StudyFileError(f"{count(len(problems), 'problem')} in {path.name}:\n{lines}")
-    return Study(title, columns, file, options, report, folder=path.parent)
+    return Study(title, columns, file, options, report, scored=scored, folder=path.parent)
 
 
 def _table(contents: Mapping[str, Any], name: str, problems: list[str]) -> Mapping[str, Any]:
@@ -175,6 +184,8 @@ def _columns(contents: Mapping[str, Any], problems: list[str]) -> ColumnMap | No
         problems.append("[columns] session is missing (or date): the column that orders each patient's sessions")
     scores = []
     for name, spec in _table(contents, "scores", problems).items():
+        if isinstance(spec, Mapping) and asks_for_items(spec):
+            continue
         found = [problem] if (problem := name_problem(name)) else []
         found += score_problems(spec) if isinstance(spec, Mapping) else ['it must be a table with column = "…"']
         problems += [f"[scores.{name}] {problem}" for problem in found]
@@ -189,6 +200,20 @@ def _columns(contents: Mapping[str, Any], problems: list[str]) -> ColumnMap | No
         problems.append(f"[columns] {error}")
         return None
     return mapped
+
+
+def _scored(contents: Mapping[str, Any], problems: list[str]) -> tuple[ItemScore, ...]:
+    made = []
+    scores = contents.get("scores")
+    for name, spec in scores.items() if isinstance(scores, Mapping) else ():
+        if not isinstance(spec, Mapping) or not asks_for_items(spec):
+            continue
+        found = [problem] if (problem := name_problem(name)) else []
+        found += item_score_problems(spec)
+        problems += [f"[scores.{name}] {problem}" for problem in found]
+        if not found:
+            made.append(make_item_score(name, spec))
+    return tuple(made)
 
 
 def _file(table: Mapping[str, Any], problems: list[str]) -> tuple[str | None, ReadOptions]:
@@ -219,12 +244,14 @@ def _file(table: Mapping[str, Any], problems: list[str]) -> tuple[str | None, Re
     return path, ReadOptions(**given)
 
 
-def _report(table: Mapping[str, Any], scores: list[str], problems: list[str]) -> ReportOptions:
+def _report(table: Mapping[str, Any], read: list[str], scored: list[str], problems: list[str]) -> ReportOptions:
+    scores = [*read, *scored]
     _unknown(table, REPORT_KEYS, "report", problems)
     named: dict[str, str | None] = {}
     for part in ("alliance", "outcome"):
         name = _text(table, part, "[report] ", problems)
-        if name and scores and name not in scores:
+        subscale = any(name.startswith(f"{whole}_") for whole in scored)  # the measure says which there are
+        if name and scores and name not in scores and not subscale:
             problems.append(f"[report] {part} = {name!r} is none of the scores. {did_you_mean(name, scores)}")
         named[part] = name or (part if part in scores else None)
     pseudonyms = table.get("pseudonyms", True)
@@ -251,4 +278,6 @@ def study_text(study: Study, available: tuple[str, ...] = ()) -> str:
 
     scores = {score.name: score for score in study.columns.scores}
     file = {"path": study.file, **asdict(study.options)}
-    return template(study.title, file, study.columns.keys, scores, asdict(study.report), study.assumed, available)
+    made = {score.name: item_table(score) for score in study.scored}
+    report = asdict(study.report)
+    return template(study.title, file, study.columns.keys, scores, report, study.assumed, available, made)

@@ -22,6 +22,7 @@ def template(
     report: Mapping[str, object],
     assumed: Sequence[str] = (),
     available: Sequence[str] = (),
+    scored: Mapping[str, Mapping[str, object]] | None = None,
 ) -> str:
     """Write a study file.
 
@@ -41,6 +42,8 @@ def template(
         Sentences for the first lines, as comments.
     available : sequence of str
         Column names of the data file, for a comment.
+    scored : mapping of str to mapping, optional
+        Scores that are made from items: name → keys and values.
 
     Returns
     -------
@@ -55,6 +58,8 @@ def template(
     lines += [f"{role} = {_value(columns[role])}" for role in ROLES if role in columns]
     for score in scores.values():
         lines += ["", *_score_lines(score)]
+    for name, table in (scored or {}).items():
+        lines += ["", f"[scores.{_bare(name)}]", *(f"{key} = {_value(value)}" for key, value in table.items())]
     asked = {key: value for key, value in report.items() if value not in (None, "")}
     lines += ["", "[report]", *(f"{key} = {_value(value)}" for key, value in asked.items())]
     return "\n".join(lines) + "\n"
@@ -70,8 +75,7 @@ def _file_lines(file: Mapping[str, object]) -> list[str]:
 
 
 def _score_lines(score: ScoreColumn) -> list[str]:
-    name = score.name if re.fullmatch(r"[A-Za-z0-9_-]+", score.name) else _value(score.name)
-    lines = [f"[scores.{name}]", f"column = {_value(score.column)}"]
+    lines = [f"[scores.{_bare(score.name)}]", f"column = {_value(score.column)}"]
     if score.low is None or score.high is None:
         lines.append("# range = [1, 5]       # lowest and highest possible score")
     else:
@@ -82,6 +86,10 @@ def _score_lines(score: ScoreColumn) -> list[str]:
     if score.label:
         lines.append(f"label = {_value(score.label)}")
     return lines
+
+
+def _bare(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _value(name)
 
 
 def _comment(sentence: str) -> str:

@@ -120,7 +120,7 @@ def score(
         scores, answered = scale_scores(own, form, fewest[scale.name], factor)
         name = into if scale.name == TOTAL else f"{into}_{scale.name}"
         columns |= {name: scores, f"{name}_answered": answered}
-        made = _made_from(key, scale, form, fewest[scale.name], factor, scores, answered, answers)
+        made = _made_from(key, scale, form, fewest[scale.name], factor, scores, answered, answers, missing)
         variables += _variables(key, scale, name, rater, form, factor, answers.response, made)
     scored = rewrap(data, add_columns(frame, columns), *variables)
     if isinstance(scored, SessionTable) and len(answers.faults):
@@ -239,6 +239,7 @@ def _made_from(
     scores: Floats,
     answered: Ints,
     answers: Answers,
+    missing: Sequence[float | str],
 ) -> str:
     """Say how a score came about, and how often it could not."""
     n, reversed_ = len(scale.items), sorted(key.reversed & set(scale.items))
@@ -250,6 +251,8 @@ def _made_from(
     text += f" answered from {low:g} to {high:g}"
     if reversed_:
         text += f", {count(len(reversed_), 'item')} reversed ({', '.join(map(str, reversed_))})"
+    if missing:
+        text += f", {' and '.join(map(str, missing))} taken as not answered"
     if fewest < n:
         text += f", at least {fewest} answered"
     incomplete = int((~np.isnan(scores) & (answered < n)).sum())

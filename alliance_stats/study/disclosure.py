@@ -15,11 +15,12 @@ from alliance_stats.report.small_cells import is_count, is_small, suppress_table
 from alliance_stats.study.answers import Answer
 
 #: A count of people or sessions in a note: "3 patients", "1 of 45 patients", "range 2–14".
-_COUNTED = r"(?:patients?|therapists?|changes?|sessions?|rows?|levels?)\b"
+_COUNTED = r"(?:patients?|therapists?|changes?|sessions?|rows?|levels?|scores?|answers?)\b"
 _NUMBERS = (
     re.compile(rf"\b(\d+)(?: of \d+)? {_COUNTED}"),
     re.compile(r"\brange (\d+)[–-]\d+"),
     re.compile(r"\b(\d+) of \d+ (?:\w+ )?rows\b"),
+    re.compile(r"\b(\d+) of \d+ not scored\b"),
 )
 
 

@@ -39,7 +39,7 @@ def who(sessions: SessionTable, scores: tuple[str, ...], min_cell: int = 1) -> A
         ),
         tables=tuple(tables),
         figure=attendance(observed, simulated=sessions.source.simulated),
-        notes=_reading(sessions),
+        notes=(*_reading(sessions), *_making(sessions, scores)),
     )
     numbers = {"counts": plain(counts), "n_changes": len(changes), "faults": plain(sessions.faults)}
     return Answer(section, numbers)
@@ -49,6 +49,14 @@ def _reading(sessions: SessionTable) -> tuple[str, ...]:
     """How the file was read, in one note."""
     found = [f"{key} {value}" for key, value in sessions.source.reading.items() if key in _READING]
     return (f"Read with {', '.join(found)}.",) if found else ()
+
+
+def _making(sessions: SessionTable, scores: tuple[str, ...]) -> tuple[str, ...]:
+    """How scores were made that are no columns of the file, as the codebook says it."""
+    made = (sessions.codebook.get(score) for score in scores)
+    return tuple(
+        f"{v.title} was made from items: {v.made_from}." for v in made if f"{v.name}_answered" in sessions.frame
+    )
 
 
 _READING = ("format", "sheet", "encoding", "delimiter", "decimal", "dates", "layout")

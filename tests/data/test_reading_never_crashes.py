@@ -141,7 +141,9 @@ edits = st.lists(
     st.tuples(
         st.floats(0, 1),
         st.sampled_from(["over", "into", "out", "again"]),
-        st.one_of(st.binary(max_size=4), st.sampled_from([bytes(4), b"\xff" * 4, b"\x7f\xff\xff\xff", b"\0" * 8, b"<", b'"'])),
+        st.one_of(
+            st.binary(max_size=4), st.sampled_from([bytes(4), b"\xff" * 4, b"\x7f\xff\xff\xff", b"\0" * 8, b"<", b'"'])
+        ),
     ),
     max_size=6,
 )
