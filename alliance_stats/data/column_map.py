@@ -198,7 +198,7 @@ def column_map(
     given = dict(keys)
     if given["session"] is None and given["date"] is None:
         given["session"] = _session_of_names(header)
-    mapped = ColumnMap(**cast("dict[str, str]", given), scores=score_columns(scores), keep=kept)
+    mapped = ColumnMap(**cast("dict[str, Any]", given), scores=score_columns(scores), keep=kept)
     mapped.check()
     return mapped
 

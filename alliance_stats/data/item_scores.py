@@ -50,7 +50,7 @@ def asks_for_items(spec: Mapping[str, Any]) -> bool:
 
 
 def item_score_problems(spec: Mapping[str, Any]) -> list[str]:
-    """List what is wrong with a score that is made from items; what depends on the measure is checked when it is scored."""
+    """List what is wrong with a score that is made from items; the measure has its say when it is scored."""
     problems = [f"unknown key {key!r}. {did_you_mean(str(key), ITEM_KEYS)}" for key in spec if key not in ITEM_KEYS]
     problems += [
         f"{key!r} is missing: a score is made from items by measure and items" for key in _MARKS if key not in spec
@@ -75,7 +75,7 @@ def item_score_problems(spec: Mapping[str, Any]) -> list[str]:
 
 def make_item_score(name: str, spec: Mapping[str, Any]) -> ItemScore:
     """Build the score from a table that :func:`item_score_problems` has found to be sound."""
-    settled = {key: tuple(value) if isinstance(value, list) else value for key, value in spec.items()}
+    settled: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in spec.items()}
     if isinstance(settled["items"], Mapping):
         settled["items"] = {int(number): column for number, column in settled["items"].items()}
     if "response" in settled:

@@ -66,10 +66,10 @@ class Study:
         What the report should show.
     assumed : tuple of str
         What was assumed, in sentences; empty where a study file says it all.
-    scored : tuple of ItemScore
-        Scores that are made from items once the file is read.
     folder : Path
         Folder that ``file`` is relative to.
+    scored : tuple of ItemScore
+        Scores that are made from items once the file is read.
     """
 
     title: str
@@ -78,8 +78,8 @@ class Study:
     options: ReadOptions = field(default_factory=ReadOptions)
     report: ReportOptions = field(default_factory=ReportOptions)
     assumed: tuple[str, ...] = ()
-    scored: tuple[ItemScore, ...] = ()
     folder: Path = field(default_factory=Path, compare=False)
+    scored: tuple[ItemScore, ...] = ()
 
     def read(self, path: str | Path | None = None) -> SessionTable:
         """Read the sessions, and score what is to be made from items.

@@ -1,4 +1,4 @@
-"""Read SPSS, Stata and SAS files in a forked process instead of a fresh interpreter: the same guard, thirty times quicker."""
+"""Read SPSS, Stata and SAS files in a fork, not in a fresh interpreter: the same guard, thirty times quicker."""
 
 import os
 import pickle

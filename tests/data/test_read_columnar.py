@@ -1,5 +1,7 @@
 """Parquet and Feather files, written by pyarrow."""
 
+import struct
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,4 +43,15 @@ def test_damaged_files_are_refused(tmp_path, start):
     path = tmp_path / "damaged"
     path.write_bytes(start + bytes(40))
     with pytest.raises(DataError, match="cannot be read as a file of"):
+        read_sessions(path, patient="id", session="session")
+
+
+def test_a_damaged_length_of_a_text_does_not_break_the_process_down(tmp_path):
+    path = tmp_path / "damaged"
+    pd.DataFrame({"id": ["a", "a", "b", "b"], "session": [1, 2, 1, 2]}).to_feather(path, compression="uncompressed")
+    content = path.read_bytes()
+    at = content.index(struct.pack("<5q", 0, 1, 2, 3, 4))  # where each text begins and the last one ends
+    path.write_bytes(content[: at + 32] + struct.pack("<q", 1 << 62) + content[at + 40 :])
+    # Without a check, arrow asks for that much memory and takes the interpreter with it.
+    with pytest.raises(DataError, match="cannot be read as a file of Feather"):
         read_sessions(path, patient="id", session="session")

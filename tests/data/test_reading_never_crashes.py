@@ -1,7 +1,7 @@
 """Whatever the source holds, reading gives a sound table or an error of ours.
 
-``FUZZ_EXAMPLES=25000 python -m pytest tests/data/test_reading_never_crashes.py`` tries 100 000 sources: frames, layouts,
-bytes, and damaged files of every kind.
+``FUZZ_EXAMPLES=25000 python -m pytest tests/data/test_reading_never_crashes.py`` tries 100 000 sources: frames,
+layouts, bytes, and damaged files of every kind.
 """
 
 import os
@@ -136,7 +136,7 @@ def test_any_layout_is_read_or_refused_on_purpose(more, data, asked, on_faults):
 
 
 FILES = {}
-#: Places as shares of the file's length, what is done there, and fresh bytes; long runs of 0 and 255 are lengths gone wild.
+#: Places as shares of the file's length, what is done there, and fresh bytes; runs of 0 and 255 are lengths gone wild.
 edits = st.lists(
     st.tuples(
         st.floats(0, 1),
