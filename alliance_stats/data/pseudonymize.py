@@ -9,7 +9,7 @@ from dataclasses import replace
 import pandas as pd
 
 from alliance_stats.data.codebook import Codebook
-from alliance_stats.data.pseudonyms import without_places
+from alliance_stats.data.pseudonyms import without_quotes
 from alliance_stats.data.session_table import SessionTable, require_columns
 from alliance_stats.errors import DataError, count
 from alliance_stats.names import KEYS, PATIENT, PHASE, SESSION, SITE, THERAPIST
@@ -37,8 +37,8 @@ def pseudonymized(
         fresh = fresh.assign(**{name: _shifted(frame[name], shifts) for name in _dates_of(frame)})
     # Rows sorted by the old ids would give their order away.
     fresh = fresh.sort_values([PATIENT, *([SESSION] if SESSION in fresh else [])], kind="stable", ignore_index=True)
-    codebook = _codebook(sessions.codebook, tuple(replaced), _dates_of(frame) if shifts is not None else ())
-    return replace(sessions, frame=fresh, codebook=codebook, faults=without_places(sessions.faults))
+    codebook = _codebook(sessions.codebook, tuple(replaced), _dates_of(frame) if shifts is not None else (), keep)
+    return without_quotes(replace(sessions, frame=fresh, codebook=codebook))
 
 
 def _secret(key: str | bytes) -> bytes:
@@ -135,13 +135,10 @@ def _is_harmless(values: pd.Series) -> bool:
     )
 
 
-def _codebook(codebook: Codebook, ids: tuple[str, ...], dates: tuple[str, ...]) -> Codebook:
+def _codebook(codebook: Codebook, ids: tuple[str, ...], dates: tuple[str, ...], keep: tuple[str, ...]) -> Codebook:
     made = dict.fromkeys(ids, "pseudonym (keyed)") | dict.fromkeys(dates, "shifted per patient (keyed)")
-    # Value labels of ids are names: files of SPSS label therapists so.
-    return codebook.with_variables(
-        *(
-            replace(codebook[name], made_from=words, value_labels={}, missing=())
-            for name, words in made.items()
-            if name in codebook
-        )
-    )
+    named = (replace(codebook[name], made_from=words, missing=()) for name, words in made.items() if name in codebook)
+    fresh = codebook.with_variables(*named)
+    # Value labels of ids, and of columns that may be ids, are names: files of SPSS label therapists so.
+    may_name = (v for v in fresh if v.role != "score" and v.name not in (PHASE, *keep))
+    return fresh.with_variables(*(replace(variable, value_labels={}) for variable in may_name))

@@ -55,6 +55,18 @@ def draws_patients(figure: Drawn) -> bool:
     return any(PATIENT in frame for frame in getattr(figure, "data", {}).values())
 
 
+def without_names(value: Any, pseudonyms: Mapping[str, str]) -> Any:
+    """Walk through the numbers of ``results.json``: therapists, who stand under ``level``, get their pseudonyms."""
+    if isinstance(value, Mapping):
+        return {
+            key: pseudonyms.get(entry, entry)
+            if key == "level" and isinstance(entry, str)
+            else without_names(entry, pseudonyms)
+            for key, entry in value.items()
+        }
+    return [without_names(entry, pseudonyms) for entry in value] if isinstance(value, list) else value
+
+
 def _notes(notes: tuple[str, ...], min_cell: int) -> tuple[str, ...]:
     kept = tuple(note for note in notes if not _names_few(note, min_cell))
     remark = f"A note on fewer than {min_cell} people or sessions is not shown."

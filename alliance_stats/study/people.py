@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from alliance_stats.data.pseudonyms import without_quotes
 from alliance_stats.data.session_table import SessionTable
 from alliance_stats.design.episodes import change_summary
 from alliance_stats.errors import count
@@ -41,7 +42,7 @@ def who(sessions: SessionTable, scores: tuple[str, ...], min_cell: int = 1) -> A
         figure=attendance(observed, simulated=sessions.source.simulated),
         notes=(*_reading(sessions), *_making(sessions, scores)),
     )
-    numbers = {"counts": plain(counts), "n_changes": len(changes), "faults": plain(sessions.faults)}
+    numbers = {"counts": plain(counts), "n_changes": len(changes), "faults": plain(without_quotes(sessions).faults)}
     return Answer(section, numbers)
 
 

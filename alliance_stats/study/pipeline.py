@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from alliance_stats import __version__
-from alliance_stats.data.pseudonyms import with_pseudonyms
+from alliance_stats.data.pseudonyms import pseudonyms_of, with_pseudonyms
 from alliance_stats.data.session_table import SessionTable, Source, frame_of, require_columns
 from alliance_stats.errors import DataError, count
 from alliance_stats.names import ALLIANCE, OUTCOME, PATIENT, SESSION, THERAPIST
@@ -22,7 +22,7 @@ from alliance_stats.report.document import Document, render_html
 from alliance_stats.report.figures.canvas import save
 from alliance_stats.report.small_cells import check_min_cell, is_small
 from alliance_stats.study.answers import Answer
-from alliance_stats.study.disclosure import withheld
+from alliance_stats.study.disclosure import withheld, without_names
 from alliance_stats.study.folder import check_free, replaced
 from alliance_stats.study.people import changes_of, who
 from alliance_stats.study.sections import (
@@ -106,7 +106,8 @@ def study_report(
     title : str
         Title of the page.
     pseudonyms : bool
-        Show ``P001`` and ``T01`` for patients and therapists instead of their ids.
+        Show ``P001`` and ``T01`` for patients and therapists instead of their ids. ``results.json`` holds no ids in
+        either case.
     min_cell : int
         The smallest count that may be shown, for reports that leave the house. Smaller counts of patients, therapists,
         sessions or rows are replaced by ``< 5`` in tables (``null`` in ``results.json``), with the means that rest on
@@ -149,7 +150,7 @@ def study_report(
         simulated=table.source.simulated,
     )
     converged = all(answer.converged for answer in answers)
-    results = _results(table, answers, converged, min_cell)
+    results = _results(table, answers, converged, min_cell, pseudonyms)
     with replaced(Path(out), overwrite) as folder:
         _write(folder, document, results)
     return StudyReport(Path(out), document, results, converged)
@@ -231,8 +232,11 @@ def _provenance(table: SessionTable, min_cell: int) -> dict[str, str]:
     }
 
 
-def _results(table: SessionTable, answers: list[Answer], converged: bool, min_cell: int) -> dict[str, object]:
+def _results(
+    table: SessionTable, answers: list[Answer], converged: bool, min_cell: int, pseudonyms: bool
+) -> dict[str, object]:
     n_left_out = table.source.n_rows - len(table)
+    known = {} if pseudonyms else pseudonyms_of(table.frame).get(THERAPIST, {})
     return {
         "package": "alliance_stats",
         "version": __version__,
@@ -244,7 +248,7 @@ def _results(table: SessionTable, answers: list[Answer], converged: bool, min_ce
         },
         "converged": converged,
         "min_cell": min_cell,
-        "sections": {answer.section.key: dict(answer.numbers) for answer in answers},
+        "sections": {answer.section.key: without_names(dict(answer.numbers), known) for answer in answers},
     }
 
 

@@ -331,9 +331,14 @@ def test_no_id_is_written_anywhere(report):
     assert "Zwicky" not in repr(report.results)
 
 
-def test_real_ids_are_written_when_asked_for(sessions, tmp_path, quick):
+def test_real_ids_are_shown_when_asked_for_and_never_stand_in_the_results(sessions, tmp_path, quick):
     report = als.study_report(named(sessions), tmp_path / "r", pseudonyms=False)
-    assert "Dr. Zwicky" in (report.folder / "results.json").read_text(encoding="utf-8")
+    figure = next(section.figure for section in report.document.sections if section.key == "therapists")
+    assert any("Dr. Zwicky" in frame.to_string() for frame in figure.data.values())
+    results = (report.folder / "results.json").read_text(encoding="utf-8")
+    assert "Zwicky" not in results
+    levels = {row["level"] for row in report.results["sections"]["therapists"]["effects"]}
+    assert all(re.fullmatch(r"T\d+", level) for level in levels)
 
 
 def test_findings_of_the_reader_name_nobody(sessions, tmp_path, quick):
