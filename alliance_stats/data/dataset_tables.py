@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.data.dataset_entry import DatasetEntry
-from alliance_stats.data.r_objects import r_objects
+from alliance_stats.data.read_delimited import read_bytes
+from alliance_stats.data.read_r import read_r
 from alliance_stats.data.read_sessions import read_mapped
 from alliance_stats.data.session_table import SessionTable
 from alliance_stats.data.study_file import read_study
@@ -40,15 +41,12 @@ def read_table(entry: DatasetEntry, path: Path) -> SessionTable:
 
 
 def implement_arrays(path: Path) -> pd.DataFrame:
-    """Unfold the array (patients × occasions × variables) of the trial's own file; anxiety stands first in it."""
-    found = r_objects(path).get("data")
-    values: Any = np.asarray(found, dtype=float)
-    if values.ndim != 3 or values.shape[2] != len(WAI) + len(BAI):
+    """Name the columns of the array (patients × occasions × variables) of the trial's own file; anxiety comes first."""
+    frame = _r_frame(path, "data")
+    if frame.shape[1] != 2 + len(WAI) + len(BAI):
         raise DataError(f"{path.name} holds no array of patients, occasions and 12 variables.")
-    n_patients, n_occasions, _ = values.shape
-    frame = pd.DataFrame(_plain_nan(values).reshape(-1, values.shape[2]), columns=[*BAI, *WAI])
-    frame[PATIENT] = np.repeat(np.arange(1, n_patients + 1), n_occasions)
-    frame[SESSION] = np.tile(np.arange(1, n_occasions + 1), n_patients)
+    frame = frame.set_axis([PATIENT, SESSION, *BAI, *WAI], axis=1)
+    frame[[*BAI, *WAI]] = _plain_nan(frame[[*BAI, *WAI]])
     return _with_means(frame[[PATIENT, SESSION, *WAI, *BAI]])
 
 
@@ -60,7 +58,7 @@ def implement_text(path: Path) -> pd.DataFrame:
 
 def sgdata_wide(path: Path) -> pd.DataFrame:
     """Turn one row per person into one row per measurement with at least one of the two scores."""
-    wide = pd.read_csv(path) if path.suffix == ".csv" else _only_frame(path, "sgdata")
+    wide = pd.read_csv(path) if path.suffix == ".csv" else _r_frame(path, "sgdata")
     parts = [
         pd.DataFrame(
             {
@@ -81,11 +79,9 @@ def _plain_nan(values: Any) -> Any:
     return np.where(np.isnan(values), np.nan, values)
 
 
-def _only_frame(path: Path, name: str) -> pd.DataFrame:
-    found = r_objects(path).get(name)
-    if not isinstance(found, pd.DataFrame):
-        raise DataError(f"{path.name} holds no data frame {name!r}.")
-    return found.reset_index(drop=True)
+def _r_frame(path: Path, name: str) -> pd.DataFrame:
+    stored = read_r(read_bytes(path), path.name, name)
+    return pd.DataFrame(dict(zip(stored.header, stored.columns, strict=True)))
 
 
 def _with_means(frame: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from alliance_stats.data.dataset_tables import (
     read_table,
     sgdata_wide,
 )
-from alliance_stats.data.r_objects import r_objects
+from alliance_stats.data.read_r import read_r
 from alliance_stats.data.registry import dataset_entry
 from alliance_stats.errors import DataError, MissingExtraError
 
@@ -63,26 +63,32 @@ def test_the_number_of_rows_must_be_the_registered_one():
 
 
 def test_another_file_of_r_is_refused_with_what_it_lacks():
-    with pytest.raises(DataError, match=r"wide\.RData holds no array of patients"):
+    with pytest.raises(DataError, match=r"wide\.RData has no data frame called 'data'.*sgdata"):
         implement_arrays(R_FILES / "wide.RData")
-    with pytest.raises(DataError, match=r"arrays\.rds holds no data frame 'sgdata'"):
+    with pytest.raises(DataError, match=r"arrays\.rds has no data frame called 'sgdata'. Did you mean 'data'"):
         sgdata_wide(R_FILES / "arrays.rds")
-    with pytest.raises(DataError, match=r"text\.rds holds 1 \w+, not a list"):
-        r_objects(R_FILES / "text.rds")
+    with pytest.raises(DataError, match=r"text\.rds has no data frame called 'data'"):
+        implement_arrays(R_FILES / "text.rds")
+
+
+def test_an_array_of_another_shape_is_refused(tmp_path):
+    narrow = pd.DataFrame({"dim1": [1], "dim2": [1], "v1": [0.0]})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("alliance_stats.data.dataset_tables._r_frame", lambda path, name: narrow)
+        with pytest.raises(DataError, match=r"holds no array of patients, occasions and 12 variables"):
+            implement_arrays(tmp_path / "x.rds")
 
 
 @pytest.mark.parametrize("content", [b"", b"no file of R", b"RDX3\nX\n\x00\x00"])
-def test_a_file_that_is_none_of_r_is_refused(tmp_path, content):
-    path = tmp_path / "x.rds"
-    path.write_bytes(content)
+def test_a_file_that_is_none_of_r_is_refused(content):
     with pytest.raises(DataError, match=r"x\.rds cannot be read as a file of R"):
-        r_objects(path)
+        read_r(content, "x.rds")
 
 
 def test_without_rdata_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "rdata", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'alliance-stats\[data\]'"):
-        r_objects(R_FILES / "arrays.rds")
+    with pytest.raises(MissingExtraError, match=r"pip install 'alliance-stats\[r\]'"):
+        implement_arrays(R_FILES / "arrays.rds")
 
 
 def test_columns_are_those_of_the_glossary():
