@@ -72,7 +72,7 @@ class Description:
         Raises
         ------
         DataError
-            If the table has no scores, or more than fifteen.
+            If the table has no scores, or more than sixty.
         """
         from alliance_stats.report.figures.missingness import missingness
 

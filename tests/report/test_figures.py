@@ -312,7 +312,25 @@ def test_missingness_leaves_sessions_without_rows_open():
     assert np.array_equal(line.get_ydata(), [0.1, 0.25, np.nan, 0.5], equal_nan=True)
 
 
-def test_missingness_of_more_scores_than_lines_can_be_told_apart_is_refused():
+def test_missingness_of_many_scores_is_a_map_with_a_row_each():
     many = pd.concat([MISSING.assign(score=f"x{number}") for number in range(16)])
-    with pytest.raises(DataError, match="16 scores are too many"):
+    ax = missingness(BY_SESSION, many)
+    assert not ax.get_lines()
+    cells = ax.collections[0].get_array()
+    assert cells.shape == (16, 4)
+    assert np.ma.getmaskarray(cells)[:, 2].all()  # a session that nobody has is left open
+    np.testing.assert_array_equal(cells.data[5][[0, 1, 3]], [0.1, 0.25, 0.5])
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == [f"x{number}" for number in range(16)]
+
+
+def test_missingness_of_more_scores_than_can_be_read_is_refused():
+    many = pd.concat([MISSING.assign(score=f"x{number}") for number in range(61)])
+    with pytest.raises(DataError, match="61 scores are too many"):
         missingness(BY_SESSION, many)
+
+
+def test_the_key_of_missing_scores_hides_no_line():
+    ax = missingness(BY_SESSION, pd.concat([MISSING, MISSING.assign(score="y")]))
+    (key,) = ax.figure.legends
+    ax.figure.draw_without_rendering()
+    assert not key.get_window_extent().overlaps(ax.get_window_extent())

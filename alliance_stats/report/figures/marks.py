@@ -95,7 +95,7 @@ def counted(n: int, noun: str) -> str:
     return f"{whole(n)} {noun if n == 1 else noun + 's'}"
 
 
-def counts_above(top: Axes, counts: pd.DataFrame, last: int, own: bool, title: str) -> None:
+def counts_above(top: Axes, counts: pd.DataFrame, last: int, own: bool, title: str, most: int = 16) -> None:
     """Draw numbers of patients over a figure, with the same sessions.
 
     Parameters
@@ -110,10 +110,12 @@ def counts_above(top: Axes, counts: pd.DataFrame, last: int, own: bool, title: s
         Whether the figure is ours, so that there is room for a title.
     title : str
         What is counted.
+    most : int
+        About how many of the numbers are written.
     """
     at, n = counts["session"].to_numpy(), counts["n"].to_numpy()
     top.bar(at, n, width=0.96, color="#9a9a9a", linewidth=0)
-    for session in (1, *(place for place in thin(at, most=16) if place > max(1, last / 25))):
+    for session in (1, *(place for place in thin(at, most) if place > max(1, last / 25))):
         height = n[session - 1]
         top.annotate(whole(height), (session, height), (0, 1.5), textcoords="offset points", ha="center", fontsize=7.5)
     top.set(xlim=(0.5, last + 0.5), ylim=(0, n.max() * 1.2), yticks=[])
