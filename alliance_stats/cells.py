@@ -13,6 +13,8 @@ _SKIPPED = '[\\s\u200b-\u200f\u2060\ufeff"]*'
 #: At the start of a cell, or where another program may start one: it may split at semicolons, tabs or lines.
 _FORMULA = re.compile(f"(?:^|[;\\t\\r\\n]){_SKIPPED}(?=[{_STARTS}])")
 _LEADING = re.compile("^[\\t\\r\\n]")
+#: Classes that keep MathJax away from tables in notebooks: between dollar signs a text of the data could make a link.
+NO_MATHJAX = "tex2jax_ignore mathjax_ignore"
 #: Characters that no spreadsheet file may hold, and halves of characters that cannot be written at all.
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _HALVES = re.compile("[\ud800-\udfff]")

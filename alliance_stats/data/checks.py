@@ -52,7 +52,7 @@ def check_duplicates(findings: Findings, rows: pd.DataFrame, patient: Ids, order
         bad = np.zeros(len(rows), dtype=bool)
         bad[position[chosen]] = True
         places = [
-            f"{findings.raw.place(row)} (patient {patient.words[patient.codes[row]]!r}, "
+            f"{findings.raw.place(row)} (patient {shown_value(patient.words[patient.codes[row]])}, "
             f"{what} {_when(order.iloc[row])}, first at {findings.raw.place(first[row])})"
             for row in position[chosen][:N_PLACES]
         ]

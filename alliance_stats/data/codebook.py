@@ -9,6 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
+from alliance_stats.cells import NO_MATHJAX
 from alliance_stats.errors import ColumnError, did_you_mean
 
 Direction = Literal["better", "worse"]
@@ -74,7 +75,9 @@ class Codebook:
         return self
 
     def __repr__(self) -> str:
-        return repr(self.shown())
+        shown = self.shown()
+        told = [column for column in shown if (shown[column] != "").any()]
+        return shown[told or SHOWN].to_string(index=False, max_colwidth=60)
 
     def _repr_html_(self) -> str:
         return self.to_html()
@@ -138,7 +141,7 @@ class Codebook:
         str
             The table.
         """
-        return _written(self.shown().to_html(index=False, border=0, escape=True), path)
+        return _written(self.shown().to_html(index=False, border=0, escape=True, classes=NO_MATHJAX), path)
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """Write the codebook as a Markdown table; bars and tags in cells are escaped.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from alliance_stats.cells import NO_MATHJAX
 from alliance_stats.data.codebook import Codebook
 from alliance_stats.errors import DataError
 from alliance_stats.names import DATE, PATIENT, SESSION, THERAPIST
@@ -59,7 +60,8 @@ class Description:
         return "\n\n".join(parts)
 
     def _repr_html_(self) -> str:
-        return self.overview.to_html(index=False) + self.scores.to_html(index=False)
+        tables = (self.overview, self.scores)
+        return "".join(table.to_html(index=False, escape=True, classes=NO_MATHJAX) for table in tables)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw how many patients have each session, and the share of missing values of each score there.

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from alliance_stats.data.raw_table import distinct_texts, named_list
+from alliance_stats.data.raw_table import distinct_texts, shown_list
 
 #: What ids are sorted by.
 NaturalKey = tuple[str | tuple[int, str], ...]
@@ -63,7 +63,7 @@ class Ids:
         groups: dict[NaturalKey, list[str]] = defaultdict(list)
         for key, word in zip(self.keys, self.words, strict=True):
             groups[key].append(word)
-        return [named_list(sorted(group)) for group in groups.values() if len(group) > 1]
+        return [shown_list(sorted(group)) for group in groups.values() if len(group) > 1]
 
     def order(self) -> np.ndarray:
         """Return the rank of each row's id in natural order ("2" before "10"); missing ids come last."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from alliance_stats.cells import NO_MATHJAX
 from alliance_stats.data.name_patterns import SESSION_WORDS, long_name
 from alliance_stats.data.read_file import read_header
 from alliance_stats.data.read_frame import frame_header
@@ -88,7 +89,7 @@ class WideProposal:
         return "\n".join([*lines, f"If that is right, give wide={self.wide}."])
 
     def _repr_html_(self) -> str:
-        return self.frame.to_html(index=False)
+        return self.frame.to_html(index=False, escape=True, classes=NO_MATHJAX)
 
 
 def propose_wide(source: str | Path | pd.DataFrame, *, sheet: str | None = None) -> WideProposal:

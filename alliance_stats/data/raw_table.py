@@ -148,6 +148,11 @@ def listed(places: Sequence[str], n: int, mark: str = ", ") -> str:
     return mark.join(places[:N_PLACES]) + (f"{mark}…" if n > N_PLACES else "")
 
 
+def shown_list(values: Sequence[str]) -> str:
+    """Write the first few values in quotes, long ones cut."""
+    return listed([shown_value(value) for value in values[:N_PLACES]], len(values))
+
+
 def named_list(names: Sequence[str]) -> str:
     """Write names in quotes, with commas between them."""
     return ", ".join(repr(name) for name in names)

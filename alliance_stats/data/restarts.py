@@ -47,7 +47,7 @@ def settle_restarts(
     first[[rows[patient.codes[rows] == code][0] for code in dict.fromkeys(patient.codes[rows])]] = True
     way_out = "Give restarts='continue' to let them go on, or number the sessions anew."
     places = [
-        f"{findings.raw.place(int(row))} (patient {patient.words[patient.codes[row]]!r})"
+        f"{findings.raw.place(int(row))} (patient {shown_value(patient.words[patient.codes[row]])})"
         for row in np.flatnonzero(first)[:N_PLACES]
     ]
     findings.refuse("session numbers begin anew with another therapist", column, first, numbers, way_out, places=places)

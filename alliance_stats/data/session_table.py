@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import pandas as pd
 
+from alliance_stats.cells import NO_MATHJAX
 from alliance_stats.data.codebook import Codebook, Variable
 from alliance_stats.data.faults import no_faults
 from alliance_stats.errors import ColumnError, DataError, did_you_mean
@@ -78,9 +79,8 @@ class SessionTable:
     def _repr_html_(self) -> str:
         import html
 
-        # The classes keep MathJax away: between dollar signs a text of the data could make a link.
-        table = self.frame.head().to_html(index=False, escape=True, classes="tex2jax_ignore mathjax_ignore")
-        return f'<p class="tex2jax_ignore mathjax_ignore">{html.escape(self._summary())}</p>{table}'
+        table = self.frame.head().to_html(index=False, escape=True, classes=NO_MATHJAX)
+        return f'<p class="{NO_MATHJAX}">{html.escape(self._summary())}</p>{table}'
 
     def _summary(self) -> str:
         frame = self.frame

@@ -7,7 +7,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 
-from alliance_stats.data.raw_table import named_list
+from alliance_stats.data.raw_table import shown_list
 
 _TITLES = {
     "dr",
@@ -64,7 +64,7 @@ def similar_names(names: Sequence[str]) -> list[str]:
     found: dict[str, list[str]] = defaultdict(list)
     for name in names:
         found[root(name)].append(name)
-    return [named_list(sorted(members)) for members in found.values() if len(members) > 1]
+    return [shown_list(sorted(members)) for members in found.values() if len(members) > 1]
 
 
 def _words(name: str) -> tuple[str, ...]:

@@ -158,8 +158,8 @@ class Bootstrap:
         return f"{' '.join(self.notes())}\n\n{self.table().to_string(index=False)}"
 
     def _repr_html_(self) -> str:
+        from alliance_stats.cells import NO_MATHJAX
         from alliance_stats.report.markup import html_text
-        from alliance_stats.report.table_writers import NO_MATHJAX
 
         table = self.table().to_html(index=False, escape=True, classes=NO_MATHJAX)
         return f"<p>{html_text(' '.join(self.notes()))}</p>{table}"

@@ -114,8 +114,8 @@ class Influence:
         return f"Influence of the levels of {self.group}\n\n{shown}{more}\n\n" + "\n".join(self.notes())
 
     def _repr_html_(self) -> str:
+        from alliance_stats.cells import NO_MATHJAX
         from alliance_stats.report.markup import html_text
-        from alliance_stats.report.table_writers import NO_MATHJAX
 
         notes = "".join(f"<p>{html_text(note)}</p>" for note in self.notes())
         table = self._table.head(10).to_html(index=False, escape=True, classes=NO_MATHJAX)

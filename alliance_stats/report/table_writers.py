@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from alliance_stats.cells import harmless, harmless_cell
+from alliance_stats.cells import NO_MATHJAX, harmless, harmless_cell
 from alliance_stats.report.markup import clean, html_text, latex_text, markdown_text
 from alliance_stats.report.sentences import Sentences
 from alliance_stats.report.table_cells import Grid, Line, grid
@@ -28,8 +28,6 @@ font-weight:normal;white-space:nowrap}
 """
 
 _NOTE = "*Note.* "
-#: These classes keep MathJax away in notebooks: between dollar signs a text of the data could make a link.
-NO_MATHJAX = "tex2jax_ignore mathjax_ignore"
 
 
 def html_table(table: ResultTable, *, style: bool = True) -> str:

@@ -107,7 +107,8 @@ def missingness(
         + rest,
         alt_text
         or f"{'Map' if tall else 'Lines'} of the share of missing scores over {last} sessions; in the mean of "
-        f"sessions: {words}. Bars above: {full['n'].iloc[0]} patients at session 1, {full['n'].iloc[-1]} at session {last}.",
+        f"sessions: {words}. Bars above: {full['n'].iloc[0]} patients at session 1, {full['n'].iloc[-1]} at "
+        f"session {last}.",
         simulated=simulated,
     )
     return main
