@@ -161,10 +161,10 @@ def _read_raw(
 
     def numeric() -> Sequence[str]:
         mapped, layout = chosen[-1]
-        columns = {score.column for score in mapped.scores}
+        columns = {*mapped.items, *(score.column for score in mapped.scores)}
         if mapped.session is not None and not options.occasions:
             columns.add(mapped.session)
-        return sorted(columns - {*mapped.carried}) if isinstance(layout, LongLayout) else ()
+        return sorted(columns - {*mapped.keep}) if isinstance(layout, LongLayout) else ()
 
     if isinstance(source, pd.DataFrame):
         raw = read_frame(source, choose)
