@@ -54,14 +54,22 @@ class Description:
     simulated: bool = False
 
     def __repr__(self) -> str:
-        parts = [self.overview.to_string(index=False)]
+        parts = [*self._when(), self.overview.to_string(index=False)]
         if len(self.scores):
             parts.append(self.scores.to_string(index=False))
         return "\n\n".join(parts)
 
     def _repr_html_(self) -> str:
         tables = (self.overview, self.scores)
-        return "".join(table.to_html(index=False, escape=True, classes=NO_MATHJAX) for table in tables)
+        when = "".join(f'<p class="{NO_MATHJAX}">{words}</p>' for words in self._when())
+        return when + "".join(table.to_html(index=False, escape=True, classes=NO_MATHJAX) for table in tables)
+
+    def _when(self) -> tuple[str, ...]:
+        """From when to when, where there are dates."""
+        if "first_date" not in self.patients or self.patients["first_date"].isna().all():
+            return ()
+        first, last = self.patients["first_date"].min(), self.patients["last_date"].max()
+        return (f"From {first:%Y-%m-%d} to {last:%Y-%m-%d}.",)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw how many patients have each session, and the share of missing values of each score there.

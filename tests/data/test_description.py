@@ -113,3 +113,16 @@ def test_names_in_jupyter_are_escaped():
     scores = {"wai": {"column": "wai", "label": "<script>"}}
     table = read_sessions(FRAME, patient="p", session="s", scores=scores)
     assert "<script" not in table.describe()._repr_html_()
+
+
+def test_it_says_from_when_to_when_where_there_are_dates():
+    frame = pd.DataFrame(
+        {"p": ["a", "a", "b"], "s": [1, 2, 1], "x": [1.0, 2, 3], "d": ["2021-03-09", "2021-03-16", ""]}
+    )
+    asked = {"patient": "p", "session": "s", "scores": ["x"]}
+    table = als.read_sessions(frame, **asked, date="d").describe()
+    assert repr(table).startswith("From 2021-03-09 to 2021-03-16.\n")
+    assert "From 2021-03-09 to 2021-03-16." in table._repr_html_()
+    assert "From" not in repr(als.read_sessions(frame, **asked).describe())
+    undated = als.read_sessions(frame.assign(d=""), **asked, date="d").describe()
+    assert "From" not in repr(undated)
