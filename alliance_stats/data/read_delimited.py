@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -39,6 +40,8 @@ def read_bytes(path: str | Path) -> bytes:
     DataError
         If there is no such file (the nearest name in the folder is given) or it cannot be read.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise DataError(f"A file was expected, not {type(path).__name__}. Give its path, or a DataFrame.")
     path = Path(path)
     try:
         return path.read_bytes()

@@ -211,3 +211,9 @@ def test_the_wide_file_of_the_package_suddengains_is_read_end_to_end():
         assert table.frame[score].sum() == raw[columns].sum().sum()
     first = table.frame[table.frame["patient_id"] == "1"]
     assert first["bdi"].tolist() == raw.loc[0, [f"bdi_{text}" for text in occasions]].tolist()
+
+
+@pytest.mark.parametrize("source", [["wai_t1", "wai_t2"], None, 3])
+def test_what_is_no_file_is_refused_by_its_kind(source):
+    with pytest.raises(DataError, match=f"A file was expected, not {type(source).__name__}"):
+        propose_wide(source)
