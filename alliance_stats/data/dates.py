@@ -84,6 +84,8 @@ def read_dates(values: pd.Series, missing: Sequence[str], date_format: str | Non
         If the format cannot be understood.
     """
     if pd.api.types.is_datetime64_any_dtype(values):
+        if isinstance(values.dtype, pd.ArrowDtype):  # days and moments of arrow: the clock on the wall, as below
+            values = pd.Series([pd.NaT if pd.isna(moment) else pd.Timestamp(moment) for moment in values])
         plain = values.dt.tz_localize(None) if values.dt.tz is not None else values
         nowhere = np.zeros(len(values), dtype=bool)
         return Dates(plain.astype("datetime64[us]").reset_index(drop=True), nowhere, nowhere, "none", nowhere)

@@ -96,7 +96,7 @@ def _kind(values: pd.Series, variable: Variable, said: ColumnWords) -> str:
         return "coded answer"
     if pd.api.types.is_integer_dtype(values):
         return "whole number"
-    if pd.api.types.is_numeric_dtype(values):
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_complex_dtype(values):
         present = values.dropna()
         return "whole number" if len(present) and bool((present % 1 == 0).all()) else "number"
     return "text"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from alliance_stats.errors import ColumnError, DataError, count, did_you_mean
 #: How many places an error message names before it goes on with "…".
 N_PLACES = 3
 _LONGEST_VALUE = 40
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +102,8 @@ def shown_value(value: object) -> str:
 
 def plain_text(value: object) -> str:
     """Write one cell of a frame as text: ``17.0`` and ``17`` become ``"17"``, missing becomes ``""``."""
-    if isinstance(value, str):
-        return value
+    if isinstance(value, str):  # halves of characters can be written nowhere
+        return value if value.isascii() else _HALVES.sub("\ufffd", value)
     if value is None or value is pd.NaT or value is pd.NA:
         return ""
     if isinstance(value, float | np.floating):
