@@ -5,6 +5,7 @@ from alliance_stats.meta.effect_sizes import effect_sizes
 from alliance_stats.meta.influence import baujat, cumulative, gosh, influence, leave_one_out
 from alliance_stats.meta.multilevel import multilevel
 from alliance_stats.meta.pool import pool
+from alliance_stats.meta.published import compare_published
 from alliance_stats.meta.read_effects import read_effects
 from alliance_stats.meta.regress import regress
 from alliance_stats.meta.robust import robust
@@ -13,6 +14,7 @@ from alliance_stats.meta.sampling import sampling_covariance
 __all__ = [
     "baujat",
     "bias",
+    "compare_published",
     "convert",
     "cumulative",
     "effect_sizes",

@@ -23,10 +23,11 @@ ASK = {
     "multilevel with moderators": lambda effects: als.meta.multilevel(effects, mods="x + rater"),
     "robust": als.meta.robust,
 }
-#: ``bias`` has a contract of its own (test_bias.py).
+#: ``bias`` and frames of sensitivity have contracts of their own (test_bias.py, test_sensitivity.py).
 FUNCTIONS = {
     *("bias", "figures", "convert", "effect_sizes", "sampling_covariance", "read_effects"),
     *("leave_one_out", "influence", "cumulative", "baujat", "gosh"),
+    "compare_published",
 }
 
 

@@ -1,0 +1,102 @@
+"""Sentences, table and figure of an estimate beside published ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from alliance_stats.errors import count
+from alliance_stats.report.numbers import interval, number
+from alliance_stats.report.sentences import Sentences
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from alliance_stats.meta.published import PublishedComparison
+    from alliance_stats.report.tables import ResultTable
+
+
+def published_sentences(result: PublishedComparison) -> Sentences:
+    """Say where the estimate lies."""
+    own, published = result.rows.iloc[0], result.rows.iloc[1:]
+    ends = f" {interval(own['ci_low'], own['ci_high'])}" if pd.notna(own["ci_low"]) else ""
+    low, high = published["estimate"].min(), published["estimate"].max()
+    span = f"which is {number(low)}" if len(published) == 1 else f"which run from {number(low)} to {number(high)}"
+    noun = "published estimate" if len(published) == 1 else "published estimates"
+    text = (
+        f"The estimate, {result.metric} = {number(own['estimate'])}{ends}, stands beside {len(published)} {noun} on "
+        f"{result.topic}, {span}"
+    )
+    known = published["inside"].dropna().astype(bool)
+    if len(known):
+        text += f"; it lies within {int(known.sum())} of {count(len(known), 'published confidence interval')}"
+    return Sentences.plain(f"{text}.")
+
+
+def published_notes(result: PublishedComparison) -> tuple[str, ...]:
+    """What the table rests on, and what was left out."""
+    found = [
+        "Published numbers and intervals are as printed, verified as the column status says. Samples may overlap; no test "
+        "is made of the difference."
+    ]
+    ranges = int((result.rows["interval"] == "range").sum())
+    if ranges:
+        found.append(f"{count(ranges, 'row')} with a range over studies or analyses in place of a confidence interval.")
+    if result.others:
+        listed = ", ".join(f"{n} in {name}" for name, n in result.others.items())
+        found.append(f"{count(sum(result.others.values()), 'finding')} in another metric left out: {listed}.")
+    return tuple(found)
+
+
+def short_name(study: str) -> str:
+    """Write ``Tryon et al. 2018`` for a study of three authors or more."""
+    authors, _, year = study.rpartition(" ")
+    if not authors or (authors.count(",") + authors.count("&")) < 2 or not year.isdigit():
+        return study
+    return f"{authors.split(',')[0]} et al. {year}"
+
+
+def draw_published(result: PublishedComparison, ax: Axes | None) -> Axes:
+    """Draw the new estimate in black, the published ones in blue."""
+    from alliance_stats.report.figures.corrections import corrections
+
+    rows = result.rows
+    names = [short_name(str(name)) + (" (range)" if kind == "range" else "") for name, kind in
+             zip(rows["term"], rows["interval"], strict=True)]  # fmt: skip
+    means = rows[["estimate", "ci_low", "ci_high"]].assign(label=names)
+    n = len(rows) - 1
+    return corrections(
+        means,
+        unit=result.metric,
+        caption=f"The estimate (black) beside {count(n, 'published one')} on {result.topic}, with intervals where they "
+        "were published.",
+        alt_text=str(published_sentences(result)),
+        ax=ax,
+    )
+
+
+def published_table(result: PublishedComparison, title: str, number_: int | None) -> ResultTable:
+    """Lay out the rows in APA form."""
+    from alliance_stats.report.tables import ResultTable
+
+    rows = result.rows.assign(term=result.rows["term"].map(lambda name: short_name(str(name))))
+    rows["quantity"] = rows["quantity"].fillna("")
+    columns = ["term", "quantity", "estimate", "ci_low", "ci_high", "k", "n", "difference"]
+    formats: dict[str, str | dict[str, str]] = {
+        "estimate": "number:3",
+        "ci_low": "interval:3",
+        "k": "whole",
+        "n": "whole",
+        "difference": "number:3",
+    }
+    return ResultTable(
+        rows[columns],
+        title,
+        result.notes(),
+        formats=formats,
+        headings={"term": "", "quantity": "Quantity", "estimate": Sentences(f"*{result.metric}*"),
+                  "k": Sentences("*k*"), "n": Sentences("*N*"), "difference": "Difference"},
+        number=number_,
+        stub="term",
+    )  # fmt: skip
