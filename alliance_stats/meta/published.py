@@ -127,8 +127,8 @@ def compare_published(
     topic : str
         Such as ``"alliance-outcome"``; an unknown one is refused with the list of those that are known.
     estimate : float, sequence of 3 floats, DataFrame, or result
-        A number; ``(estimate, low, high)``; a frame whose first row has ``estimate`` and perhaps ``ci_low, ci_high``; or
-        a result of :mod:`alliance_stats.meta`, carried back from Fisher's z to r, or from logarithms to ratios.
+        A number; ``(estimate, low, high)``; a frame whose first row has ``estimate``, perhaps ``ci_low, ci_high``; or a
+        result of :mod:`alliance_stats.meta`, carried back from Fisher's z to r, or from logarithms to ratios.
     metric : str, optional
         Unit of ``estimate``: ``"r"``, ``"d"`` (also for g), ``"OR"``, ``"ICC"``, ``"prop"``, ``"beta"``, ``"B"``. A
         result knows its own; else ``"r"``, where the topic has findings in r, or the topic's only metric.
@@ -222,8 +222,8 @@ def _of_result(result: MetaResult) -> tuple[tuple[float, float, float], pd.DataF
     table = result.table()
     if list(table["term"]) != [INTERCEPT]:
         raise DataError(
-            f"The result has {count(len(table), 'coefficient')}: there is no one mean to compare. Pool without moderators, "
-            "or give a number."
+            f"The result has {count(len(table), 'coefficient')}: there is no one mean to compare. Pool without "
+            "moderators, or give a number."
         )
     measure = str(getattr(result, "measure", ""))
     how = scale_of(measure)

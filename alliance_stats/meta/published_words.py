@@ -37,8 +37,8 @@ def published_sentences(result: PublishedComparison) -> Sentences:
 def published_notes(result: PublishedComparison) -> tuple[str, ...]:
     """What the table rests on, and what was left out."""
     found = [
-        "Published numbers and intervals are as printed, verified as the column status says. Samples may overlap; no test "
-        "is made of the difference."
+        "Published numbers and intervals are as printed, verified as the column status says. Samples may overlap; no "
+        "test is made of the difference."
     ]
     ranges = int((result.rows["interval"] == "range").sum())
     if ranges:
