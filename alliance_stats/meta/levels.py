@@ -139,5 +139,6 @@ def in_order(codes: Ints) -> Ints:
 
 def nested_in(inner: Ints, outer: Ints) -> bool:
     """Whether every inner group lies inside one outer group."""
-    n_inner, n_outer = int(inner.max()) + 1, int(outer.max()) + 1
-    return np.unique(inner * n_outer + outer).size == n_inner
+    owner = np.zeros(int(inner.max()) + 1, np.int64)
+    owner[inner] = outer
+    return bool((owner[inner] == outer).all())

@@ -72,7 +72,9 @@ class Uncertainty:
 
 def with_caution(table: pd.DataFrame, robust: bool) -> pd.DataFrame:
     """Mark rows with fewer than 4 degrees of freedom in a column ``caution``, which is there only if there are any."""
-    few = table["df"] < FEW
-    if not robust or not few.any():
+    if not robust:
+        return table
+    few = table["df"].to_numpy(np.float64) < FEW
+    if not few.any():
         return table
     return table.assign(caution=np.where(few, CAUTION, ""))

@@ -27,6 +27,8 @@ _LARGE = 20_000
 _DIFFERENCE = 1e-5
 #: Below this expected gain in the likelihood the observed information is worth its differences.
 _NEAR = 1e-4
+#: The observed information is computed anew where a step gains more than this share of what the one before gained.
+_FALL = 1e-4
 
 
 def find_peak(of: Problem, start: Floats | None = None, held: dict[int, float] | None = None) -> Peak:
@@ -86,17 +88,22 @@ def _best_start(of: Problem, scale: float, held: dict[int, float], uneven: bool)
 
 
 def _climb(of: Problem, at: Evaluation, free: Bools, scale: float, used: int) -> Peak:
-    information = at.information
+    information, near, last = at.information, False, np.inf
     for _ in range(_STEPS):
         inside = free & ((at.theta > 0) | (at.slope > 0))
         if not inside.any():
             return Peak(at, True, used, information)
-        information = at.information
+        if not near:
+            information = at.information
         step = _step(at, inside, information)
-        if at.slope @ step < _NEAR:
-            information = _observed(of, at, free, scale)
+        gain = float(at.slope @ step)
+        # near the peak the observed information hardly changes: it is kept while each step is far shorter than the last
+        if gain < _NEAR and (not near or gain > _FALL * last):
+            information, near = _observed(of, at, free, scale), True
             used += int(free.sum())
             step = _step(at, inside, information)
+            gain = float(at.slope @ step)
+        last = gain
         if np.all(np.abs(step) <= 1e-13 * (at.theta + 1e-3 * scale)):
             return Peak(at, True, used, information)
         new, tries = _search(of, at, step)

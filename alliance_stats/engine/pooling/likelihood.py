@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alliance_stats.engine.pooling.one_mean import maximise_one
 from alliance_stats.engine.pooling.sets import Sets
 from alliance_stats.engine.pooling.sums import Effects, Solved, solve
 
@@ -73,6 +74,9 @@ def maximise(sets: Sets, restricted: bool, start: float | None) -> tuple[Floats,
         tau2, low, high = _best_of_grid(sets, restricted)
     else:
         tau2, low, high = np.full(n, start), np.zeros(n), np.full(n, np.inf)
+    if n == 1 and sets.effects.p == 1 and sets.count[0] == sets.effects.k > 1:
+        value, good = maximise_one(sets.effects, restricted, float(tau2[0]), float(low[0]), float(high[0]))
+        return np.array([value]), np.array([good])
     done = np.zeros(n, bool)
     for _ in range(_STEPS):
         at = sets.solve(tau2)

@@ -50,6 +50,11 @@ class Problem:
         """Coefficients."""
         return len(self.basis)
 
+    @lazy
+    def rows(self) -> Floats:
+        """Moderators and effects together, (p + 1, k)."""
+        return np.vstack([self.basis, self.y[None]])
+
 
 def problem(y: Floats, x: Floats, covariance: Covariance, n_parameters: int, restricted: bool = True) -> Problem:
     """Take k effects and moderators (k, p), in the covariance's order, into coordinates that lose no digits."""
@@ -66,12 +71,12 @@ class Evaluation:
     def __init__(self, of: Problem, theta: Floats) -> None:
         self.problem, self.theta = of, theta
         self.factored: Factored = of.covariance.at(theta)
-        solved = self.factored.solve(np.vstack([of.basis, of.y[None]]))
+        solved = self.factored.solve(of.rows)
         self.solved_x = solved[:-1]  # M⁻¹ X
-        gram = self.solved_x @ of.basis.T
-        self.gram = 0.5 * (gram + gram.T)
-        self.inverse = np.linalg.inv(self.gram)
-        self.beta = self.inverse @ (self.solved_x @ of.y)
+        gram = self.solved_x @ of.rows.T  # X'M⁻¹ [X y]
+        self.gram = 0.5 * (gram[:, :-1] + gram[:, :-1].T)
+        self.inverse = 1 / self.gram if of.p == 1 else np.linalg.inv(self.gram)
+        self.beta = self.inverse @ gram[:, -1]
         self.py = solved[-1] - self.beta @ self.solved_x  # P y
         self.q = float(of.y @ self.py)
 
@@ -82,7 +87,7 @@ class Evaluation:
         spare = of.k - of.p if of.restricted else of.k
         value = -0.5 * (spare * np.log(2 * np.pi) + self.factored.log_det + self.q)
         if of.restricted:
-            value -= 0.5 * float(np.linalg.slogdet(self.gram)[1])
+            value -= 0.5 * float(np.log(self.gram[0, 0]) if of.p == 1 else np.linalg.slogdet(self.gram)[1])
         return float(value)
 
     @lazy
@@ -94,7 +99,7 @@ class Evaluation:
             score = term.sums(self.py[None])[0] ** 2 - self.factored.quadratics(term)
             if of.restricted:
                 x = term.sums(self.solved_x)
-                score = score + np.einsum("ig,ij,jg->g", x, self.inverse, x)
+                score = score + ((self.inverse @ x) * x).sum(axis=0)
             total += term.by_parameter(score, of.n_parameters)
         return 0.5 * total
 
@@ -105,8 +110,9 @@ class Evaluation:
         directions = np.zeros((of.n_parameters, of.k))
         for term in of.covariance.terms:
             sums = term.sums(self.py[None])
-            for parameter in np.unique(term.parameter[term.parameter >= 0]):
-                directions[parameter] += term.spread(sums * (term.parameter == parameter))[0]
+            for parameter in term.parameters:
+                own = sums if term.only is not None else sums * (term.parameter == parameter)
+                directions[parameter] += term.spread(own)[0]
         solved = self.factored.solve(directions)
         cross = directions @ self.solved_x.T
         return 0.5 * (directions @ solved.T - cross @ self.inverse @ cross.T)

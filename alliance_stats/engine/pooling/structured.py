@@ -57,6 +57,25 @@ class Term:
         return bool((self.vector == 1).all())
 
     @lazy
+    def parameters(self) -> tuple[int, ...]:
+        """The variance parameters that are weights here."""
+        return tuple(np.unique(self.parameter[self.parameter != FIXED]).tolist())
+
+    @lazy
+    def only(self) -> int | None:
+        """The parameter that is the weight of every group; None where weights differ or are known."""
+        return self.parameters[0] if len(self.parameters) == 1 and (self.parameter != FIXED).all() else None
+
+    @lazy
+    def _known(self) -> Floats:
+        return np.full(self.n_groups, self.weight)
+
+    @lazy
+    def each(self) -> bool:
+        """Whether every effect is a group, in order."""
+        return self.n_groups == self.codes.size and self.starts is not None
+
+    @lazy
     def starts(self) -> Ints | None:
         """Where groups begin, if each is contiguous and they are in order; else None."""
         steps = np.diff(self.codes)
@@ -67,21 +86,31 @@ class Term:
     def sums(self, values: Floats) -> Floats:
         """Sum values (c, k), times the vector, over groups: (c, n_groups)."""
         weighted = values if self._ones else values * self.vector
+        if self.each:
+            return weighted
         if self.starts is not None:
             return np.asarray(np.add.reduceat(weighted, self.starts, axis=1))
         return np.stack([np.bincount(self.codes, row, self.n_groups) for row in weighted])
 
     def spread(self, values: Floats) -> Floats:
         """Give each effect its group's value, times the vector: (c, n_groups) → (c, k)."""
-        spread = values[:, self.codes]
+        spread = values if self.each else values.take(self.codes, axis=1)
         return spread if self._ones else spread * self.vector
 
     def weights(self, theta: Floats) -> Floats:
         """Weight of each group at the variance parameters."""
+        if self.only is not None:
+            return np.full(self.n_groups, theta[self.only])
+        if not self.parameters:
+            return self._known
         return np.where(self.parameter == FIXED, self.weight, theta[self.parameter])
 
     def by_parameter(self, values: Floats, n_parameters: int) -> Floats:
         """Sum values of groups (n_groups,) by their parameter."""
+        if self.only is not None:
+            total = np.zeros(n_parameters)
+            total[self.only] = values.sum()
+            return total
         own = self.parameter != FIXED
         return np.bincount(self.parameter[own], values[own], n_parameters).astype(np.float64)
 
@@ -142,20 +171,22 @@ class LowRank:
     nested: tuple[Term, ...]
     single: Term | None = None
 
-    @property
+    @lazy
     def terms(self) -> tuple[Term, ...]:
         """Terms with variance parameters."""
-        own = tuple(term for term in self.nested if (term.parameter != FIXED).any())
+        own = tuple(term for term in self.nested if term.parameters)
         return own if self.single is None else (*own, self.single)
+
+    def _diagonal(self, theta: Floats) -> Floats:
+        return self.diagonal if self.single is None else self.diagonal + self.single.weights(theta)[self.single.codes]
 
     def at(self, theta: Floats) -> LowRankFactored:
         """Factorise at given variances."""
-        d = self.diagonal if self.single is None else self.diagonal + self.single.weights(theta)[self.single.codes]
-        return LowRankFactored(d, self.nested, theta)
+        return LowRankFactored(self._diagonal(theta), self.nested, theta)
 
     def blocks(self, places: Ints, theta: Floats) -> Floats:
         """The matrix itself for sets of effects: places (n, m) → (n, m, m)."""
-        d = self.diagonal if self.single is None else self.diagonal + self.single.weights(theta)[self.single.codes]
+        d = self._diagonal(theta)
         return add_terms(d[places][:, :, None] * np.eye(places.shape[1]), places, self.nested, theta)
 
 
@@ -180,10 +211,12 @@ class LowRankFactored:
             weights = term.weights(theta)
             direction = self.solve(term.vector[None])[0]
             inner = term.sums(direction[None])[0]
-            log_det += float(np.log1p(weights * inner).sum())
+            share = weights * inner
+            log_det += float(np.log1p(share).sum())
             part = Term(term.codes, direction, term.parameter)
-            vars(part).update(starts=term.starts, _ones=False)  # the same groups: no need to look for them again
-            self._taken.append((part, weights / (1 + weights * inner), inner))
+            # the same groups: no need to look for them again
+            vars(part).update(starts=term.starts, each=term.each, _ones=False)
+            self._taken.append((part, weights / (1 + share), inner))
         self._log_det = log_det
 
     @property
@@ -210,7 +243,7 @@ class LowRankFactored:
         total = 1 / self._d
         for part, factor, _ in self._taken:
             total = total - factor[part.codes] * part.vector**2
-        return total
+        return np.asarray(total)
 
 
 def _overlaps(term: Term, part: Term, factor: Floats) -> Floats:
