@@ -16,6 +16,8 @@ Bools = NDArray[np.bool_]
 
 #: Columns of a frame of effects.
 EFFECT, VARIANCE, STUDY = "yi", "vi", "study"
+#: Beyond this size, or its inverse for variances, products of weights and squared effects leave the range of numbers.
+_LARGEST = 1e50
 
 
 def require(frame: pd.DataFrame, *names: str) -> None:
@@ -48,6 +50,10 @@ def numbers(frame: pd.DataFrame, name: str) -> Floats:
     """
     require(frame, name)
     column = frame[name]
+    if column.dtype.kind in "cmM":
+        raise DataError(
+            f"{name!r} holds {column.dtype} values, not real numbers. Give effects and variances as real numbers."
+        )
     try:
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):
@@ -124,4 +130,12 @@ def take_effects(frame: pd.DataFrame, others: Sequence[str] = ()) -> tuple[pd.Da
     refuse(kept, v == 0, "variances are zero", f"A variance of 0 would have all the weight. {way_out}")
     refuse(kept, v < 0, "variances are negative", way_out, v)
     refuse(kept, np.isinf(v), "variances are infinite", way_out, v)
+    refuse(kept, np.abs(y) > _LARGEST, f"effects lie beyond ±{_LARGEST:g}", way_out, y)
+    refuse(
+        kept, (v < 1 / _LARGEST) | (v > _LARGEST), f"variances lie outside [{1 / _LARGEST:g}, {_LARGEST:g}]", way_out, v
+    )
+    for name in others:
+        column = kept[name]
+        if column.dtype.kind == "f":
+            refuse(kept, np.isinf(column.to_numpy()), f"values of {name!r} are infinite", way_out, column)
     return kept, len(frame) - len(kept)

@@ -144,7 +144,7 @@ class UnivariateResult(MetaResult):
         if kind not in ("q-profile", "profile-likelihood"):
             raise DataError(f"No interval {kind!r} of τ². {did_you_mean(kind, ('q-profile', 'profile-likelihood'))}")
         level = self.level if level is None else level
-        if self.fit.method == "EE":
+        if self.fit.method == "EE" or self.fit.q_df <= 0:
             return float("nan"), float("nan")
         if kind == "q-profile" and level == self.level:
             return self._q_profile
@@ -164,7 +164,10 @@ class UnivariateResult(MetaResult):
         x, total = self.part.matrix, v + self.fit.tau2
         spread = np.einsum("ip,pq,iq->i", x, self.fit.covariance / self.fit.scale, x)
         fitted, error = x @ self.fit.beta, np.sqrt(np.maximum(total - spread, 0.0))
-        columns = {"fitted": fitted, "residual": y - fitted, "std_error": error, "rstandard": (y - fitted) / error}
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # an effect that alone fixes a coefficient has no residual to standardise: missing
+            standard = np.where(error > 0, (y - fitted) / error, np.nan)
+        columns = {"fitted": fitted, "residual": y - fitted, "std_error": error, "rstandard": standard}
         return pd.DataFrame({**columns, "hat": spread / total}, index=self.effects.index)
 
     # ---- predictions and contrasts -----------------------------------------------------------------------------

@@ -191,6 +191,13 @@ def robust(
         CR2 with Satterthwaite's degrees of freedom; else the plain sandwich times J/(J − p), and J − p.
     level : float
 
+    Raises
+    ------
+    DesignError
+        If there are no more studies than coefficients, or with HIER no study has several effects.
+    DataError
+        If a variance is not positive, rho lies outside [0, 1), or the weights are not known.
+
     References
     ----------
     Hedges, Tipton & Johnson (2010), Research Synthesis Methods, 1, 39-65; Tipton (2015), Psychological Methods, 20,
@@ -213,6 +220,11 @@ def robust(
         raise DesignError(
             f"Robust standard errors of {count(p, 'coefficient')} need more than {p} studies, and there "
             f"{'is 1' if n == 1 else f'are {n}'}. Leave moderators out, or find more studies."
+        )
+    if weights == "HIER" and n == len(kept):
+        raise DesignError(
+            f"Each of {count(n, 'study', 'studies')} has 1 effect, so differences within studies cannot be told from "
+            "those between them. Use weights='CORR', or pool()."
         )
     y, v = arrays(kept)
     x = part.matrix

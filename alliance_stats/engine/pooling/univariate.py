@@ -60,7 +60,8 @@ def estimate_tau2(sets: Sets, method: str, start: float | None = None) -> Tau2:
     if method in ("ML", "REML"):
         value, converged = maximise(sets, method == "REML", start)
     elif method in ("EB", "PM", "PMM"):
-        target = chdtri(spare, 0.5) if method == "PMM" else spare
+        some = np.maximum(spare, 1.0)  # sets without degrees of freedom have no root; theirs is not used
+        target = chdtri(some, 0.5) if method == "PMM" else some
         value, converged = solve_q(sets, target)
     else:
         with np.errstate(divide="ignore", invalid="ignore"):
