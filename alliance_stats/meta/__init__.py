@@ -1,6 +1,7 @@
 """Meta-analysis: effect sizes, pooling, moderators, dependent effects, influence."""
 
 from alliance_stats.meta import bias, convert, figures
+from alliance_stats.meta.aggregate import aggregate
 from alliance_stats.meta.effect_sizes import effect_sizes
 from alliance_stats.meta.influence import baujat, cumulative, gosh, influence, leave_one_out
 from alliance_stats.meta.multilevel import multilevel
@@ -12,6 +13,7 @@ from alliance_stats.meta.robust import robust
 from alliance_stats.meta.sampling import sampling_covariance
 
 __all__ = [
+    "aggregate",
     "baujat",
     "bias",
     "compare_published",

@@ -143,7 +143,7 @@ def effect_sizes(
     if MEASURES[measure].takes == ("r", "n"):
         given, added = _fill_correlations(frame, given)
     estimate, variance = _compute(frame, measure, given)
-    signs = _directions(frame, higher, outcome)
+    signs = directions(frame, higher, outcome)
     result = frame.assign(**added, **{EFFECT: signs * estimate, VARIANCE: variance})
     result.attrs["measure"] = measure
     return result
@@ -234,8 +234,8 @@ def _fill_correlations(
     return filled, added
 
 
-def _directions(frame: pd.DataFrame, higher: str | Mapping[object, str] | None, outcome: str | None) -> Floats:
-    """Sign of each effect: −1 where a higher score of the outcome is worse."""
+def directions(frame: pd.DataFrame, higher: str | Mapping[object, str] | None, outcome: str | None) -> Floats:
+    """Sign of each effect: −1 where a higher score of the outcome is worse; arguments as in :func:`effect_sizes`."""
     signs = {"better": 1.0, "worse": -1.0}
     if higher is None:
         return np.ones(len(frame))

@@ -2,74 +2,84 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from importlib.util import find_spec
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from alliance_stats.data.findings import Findings
+from alliance_stats.data.ids import read_ids
 from alliance_stats.data.numbers import find_decimal, number_texts, numbers
 from alliance_stats.data.raw_table import RawTable, listed
-from alliance_stats.data.read_delimited import read_bytes, read_delimited
+from alliance_stats.data.read_file import read_file
 from alliance_stats.data.read_frame import read_frame
 from alliance_stats.data.read_options import ReadOptions
-from alliance_stats.errors import ColumnError, DataError, MissingExtraError, count, did_you_mean
+from alliance_stats.errors import ColumnError, DataError, count, did_you_mean
 from alliance_stats.meta.columns import EFFECT, STUDY, VARIANCE
-from alliance_stats.meta.effect_sizes import effect_sizes
+from alliance_stats.meta.effect_sizes import MEASURES, directions, effect_sizes
 
-_SHEETS = (".xlsx", ".xlsm", ".xls", ".ods")
 #: Fewest cases for which Fisher's z has a variance.
 _FEWEST = 4
+#: Measures that correlations and sample sizes give.
+OF_CORRELATIONS = tuple(name for name, one in MEASURES.items() if one.takes == ("r", "n"))
 
 
 def read_effects(
     source: str | Path | pd.DataFrame,
     *,
     study: str = STUDY,
+    effect: str | None = None,
     r: str | None = None,
     n: str | None = None,
     yi: str | None = None,
     vi: str | None = None,
-    measure: str = "ZCOR",
+    measure: str | None = None,
     rater: str | None = None,
     outcome: str | None = None,
-    sheet: str | int = 0,
+    higher: str | Mapping[object, str] | None = None,
+    sheet: str | None = None,
     missing: Sequence[str] = ("", "NA"),
     on_faults: str = "raise",
+    options: ReadOptions | None = None,
 ) -> pd.DataFrame:
-    """Read effects from a CSV file, an Excel sheet or a frame, and check them.
+    """Read effects from a file or a frame, and check them.
 
     Parameters
     ----------
     source : str, Path or DataFrame
-        A delimited file, a spreadsheet (the engine that reads it comes with pandas' extras), or a frame.
+        A file of any kind that :func:`~alliance_stats.read_sessions` reads (CSV, Excel, SPSS, …), or a frame.
     study : str
         Column that says which study an effect is from; called ``study`` afterwards.
+    effect : str, optional
+        Column of the effects' ids, which tells effects of one study apart that agree in all else.
     r, n : str, optional
         Columns of correlations and sample sizes: effects are computed from them.
     yi, vi : str, optional
         Columns of effects and sampling variances, where these were coded.
-    measure : str
-        As in :func:`effect_sizes`, of ``r`` and ``n``.
+    measure : str, optional
+        As in :func:`effect_sizes`: of ``r`` and ``n`` (``"ZCOR"`` by default), or what ``yi`` is.
     rater, outcome : str, optional
         Columns that say who rated and what was measured: studies that mix them are noted, and effects that agree in
         them and in their values count as duplicates.
-    sheet : str or int
-        Sheet of a spreadsheet.
+    higher : {"better", "worse"}, mapping or str, optional
+        What a higher score of the outcome means, as in :func:`effect_sizes`; a mapping is from the values of
+        ``outcome``.
+    sheet : str, optional
+        Sheet of a spreadsheet; the first by default.
     missing : sequence of str
         Texts that stand for a missing value.
     on_faults : {"raise", "leave_out"}
         Stop and list all faults, or leave out what is at fault and count it in ``attrs["faults"]``.
+    options : ReadOptions, optional
+        All options of reading, instead of ``sheet``, ``missing`` and ``on_faults``.
 
     Returns
     -------
     DataFrame
         All columns of the source (numbers where all values are), ``study``, ``yi`` and ``vi``. ``attrs["faults"]``
-        holds the faults: ``fault, column, n, places, done, way_out``.
+        holds the faults: ``fault, column, n, places, done, way_out``; ``attrs["source"]`` name, hash and rows of the
+        source.
 
     Raises
     ------
@@ -78,75 +88,62 @@ def read_effects(
     ColumnError
         If a named column is not there.
     """
-    named = {"study": study, "r": r, "n": n, "yi": yi, "vi": vi, "rater": rater, "outcome": outcome}
+    named = {"study": study, "effect": effect, "r": r, "n": n, "yi": yi, "vi": vi, "rater": rater, "outcome": outcome}
     given = {role: column for role, column in named.items() if column is not None}
     if not ({"r", "n"} <= set(given) or {"yi", "vi"} <= set(given)):
         raise DataError("Effects need r= and n=, or yi= and vi=. Name the columns of one of the two pairs.")
-    raw = _raw(source, sheet, ReadOptions(missing=tuple(missing), on_faults=on_faults), list(given.values()))
-    findings = Findings(raw, on_faults)
+    measure = _checked(measure, "yi" in given)
+    options = options or ReadOptions(missing=tuple(missing), on_faults=on_faults, sheet=sheet)
+    more = [higher] if isinstance(higher, str) and higher not in ("better", "worse") else []
+    raw = _raw(source, options, [*given.values(), *more])
+    findings = Findings(raw, options.on_faults)
     findings.long_lines()
-    frame = _converted(raw, findings, given, missing)
+    frame = _converted(raw, findings, given, options)
     _check_values(frame, findings, given)
     _check_duplicates(frame, findings, given)
     _note_mixtures(frame, findings, given)
     findings.stop_if_refused()
     findings.stop_if_empty()
     kept = frame.loc[~findings.unusable].reset_index(drop=True)
-    result = _with_effects(kept, given, measure)
+    result = _with_effects(kept, given, measure, higher)
     result.attrs["faults"] = findings.frame
+    result.attrs["source"] = {"name": raw.name, "sha256": raw.sha256, "n_rows": raw.n_rows + len(raw.long_lines)}
+    result.attrs["source"] |= {"reading": dict(raw.reading)}
     return result
 
 
-def _raw(source: str | Path | pd.DataFrame, sheet: str | int, options: ReadOptions, needed: list[str]) -> RawTable:
+def _checked(measure: str | None, coded: bool) -> str:
+    """The measure; empty where effects are coded and it is not said what they are."""
+    if measure is None:
+        return "" if coded else "ZCOR"
+    known = tuple(MEASURES) if coded else OF_CORRELATIONS
+    if measure not in known:
+        of = "" if coded else " of r and n; others are computed with effect_sizes()"
+        raise DataError(f"No measure {measure!r}{of}. {did_you_mean(measure, known)}")
+    return measure
+
+
+def _raw(source: str | Path | pd.DataFrame, options: ReadOptions, needed: list[str]) -> RawTable:
     """The source with all its columns."""
 
     def choose(header: Sequence[str]) -> dict[str, int]:
-        absent = [name for name in needed if name not in header]
+        absent = [name for name in dict.fromkeys(needed) if name not in header]
         if absent:
             hints = " ".join(f"No column {name!r}. {did_you_mean(name, header)}" for name in absent)
             raise ColumnError(f"{count(len(absent), 'column')} not found. {hints}")
-        return {name: at for at, name in enumerate(header)}
+        return {name: at for at, name in enumerate(header) if name}
 
     if isinstance(source, pd.DataFrame):
         return read_frame(source, choose)
-    if Path(source).suffix.lower() in _SHEETS:
-        return _spreadsheet(Path(source), sheet, choose)
-    return read_delimited(source, choose, options)
+    return read_file(source, choose, options)
 
 
-def _spreadsheet(path: Path, sheet: str | int, choose) -> RawTable:  # type: ignore[no-untyped-def]
-    content = read_bytes(path)
-    engine: Any = "calamine" if find_spec("python_calamine") else None
-    try:
-        # everything as text: 0007 stays what it is
-        cells = pd.read_excel(path, sheet_name=sheet, dtype=str, na_filter=False, engine=engine)
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{path.name} needs a library that reads spreadsheets ({error}). Or save it as CSV."
-        ) from None
-    except ValueError as error:
-        raise DataError(f"{path.name} cannot be read: {error}. Name a sheet that is there.") from None
-    cells.columns = [str(name).strip() for name in cells.columns]
-    wanted = choose(list(cells.columns))
-    filled = np.flatnonzero((cells != "").any(axis=1).to_numpy())
-    if not filled.size:
-        raise DataError(f"{path.name} has a header and 0 rows. Check that the right sheet was named.")
-    return RawTable(
-        name=path.name,
-        columns={name: cells.iloc[filled, at].reset_index(drop=True) for name, at in wanted.items()},
-        places=filled + 2,
-        place_word="row",
-        sha256=hashlib.sha256(content).hexdigest(),
-        n_rows=int(filled.size),
-        reading={"format": "spreadsheet"},
-    )
-
-
-def _converted(raw: RawTable, findings: Findings, given: dict[str, str], missing: Sequence[str]) -> pd.DataFrame:
+def _converted(raw: RawTable, findings: Findings, given: dict[str, str], options: ReadOptions) -> pd.DataFrame:
     """Columns as numbers where all values are; those that must be numbers with their faults."""
     texts = {name: number_texts(column) for name, column in raw.columns.items()}
     must = {given[role]: role for role in ("r", "n", "yi", "vi") if role in given}
-    decimal = find_decimal([texts[name] for name in must], raw.reading.get("delimiter", ""))
+    missing = options.missing
+    decimal = options.decimal or find_decimal([texts[name] for name in must], raw.reading.get("delimiter", ""))
     columns: dict[str, pd.Series] = {}
     for name, column in raw.columns.items():
         read, bad = numbers(texts[name], decimal, list(missing))
@@ -158,9 +155,14 @@ def _converted(raw: RawTable, findings: Findings, given: dict[str, str], missing
         else:
             columns[name] = pd.Series(read)
     frame = pd.DataFrame(columns)
-    who = raw.columns[given["study"]]
-    frame[given["study"]] = who.mask(who.astype(str).isin(["", *missing]))
-    findings.rows("no study", given["study"], frame[given["study"]].isna().to_numpy(), None, "Say which study it is.")
+    studies = read_ids(raw.columns[given["study"]], missing)
+    frame[given["study"]] = studies.column()
+    findings.rows("no study", given["study"], studies.missing, None, "Say which study it is.")
+    twins = studies.near_twins()
+    way_out = "Taken as different studies. Give them one name, if they are one."
+    findings.note(
+        "names of studies that are nearly the same", given["study"], len(twins), listed(twins[:3], len(twins)), way_out
+    )
     return frame
 
 
@@ -189,10 +191,11 @@ def _check_values(frame: pd.DataFrame, findings: Findings, given: dict[str, str]
 
 
 def _check_duplicates(frame: pd.DataFrame, findings: Findings, given: dict[str, str]) -> None:
-    keys = [given[role] for role in ("study", "rater", "outcome", "r", "n", "yi", "vi") if role in given]
+    values = [given[role] for role in ("rater", "outcome", "r", "n", "yi", "vi") if role in given]
+    keys = [given["study"], *([given["effect"]] if "effect" in given else values)]
     again = frame.duplicated(subset=keys).to_numpy() & frame[keys].notna().all(axis=1).to_numpy()
-    what = "same study and values again"
-    way_out = "Delete the repeat; or name rater= and outcome=, if these tell the effects apart."
+    what = "same study and effect again" if "effect" in given else "same study and values again"
+    way_out = "Delete the repeat; or name effect, rater or outcome, if these tell the effects apart."
     findings.rows(what, given["study"], again, frame[given["study"]], way_out)
 
 
@@ -206,7 +209,9 @@ def _note_mixtures(frame: pd.DataFrame, findings: Findings, given: dict[str, str
         findings.note(f"several {plural} in one study", given[role], len(mixed), listed(mixed[:3], len(mixed)), way_out)
 
 
-def _with_effects(kept: pd.DataFrame, given: dict[str, str], measure: str) -> pd.DataFrame:
+def _with_effects(
+    kept: pd.DataFrame, given: dict[str, str], measure: str, higher: str | Mapping[object, str] | None
+) -> pd.DataFrame:
     named = {given["study"]: STUDY}
     if "yi" in given:
         named |= {given["yi"]: EFFECT, given["vi"]: VARIANCE}
@@ -214,4 +219,10 @@ def _with_effects(kept: pd.DataFrame, given: dict[str, str], measure: str) -> pd
     if clash:
         raise ColumnError(f"The source has a column {clash[0]!r} of its own, beside the one named for it. Rename one.")
     kept = kept.rename(columns=named)
-    return kept if "yi" in given else effect_sizes(kept, measure, r=given["r"], n=given["n"])
+    outcome = given.get("outcome")
+    if "yi" not in given:
+        return effect_sizes(kept, measure, r=given["r"], n=given["n"], higher=higher, outcome=outcome)
+    kept[EFFECT] = directions(kept, higher, outcome) * kept[EFFECT]
+    if measure:
+        kept.attrs["measure"] = measure
+    return kept
