@@ -14,7 +14,7 @@ from alliance_stats.data.read_delimited import read_bytes
 from alliance_stats.data.read_options import ReadOptions
 from alliance_stats.data.read_sessions import read_mapped
 from alliance_stats.data.session_table import SessionTable
-from alliance_stats.data.toml_file import parse_toml
+from alliance_stats.data.toml_file import parse_toml, table_of, text_of, unknown_keys
 from alliance_stats.errors import DataError, StudyFileError, count, did_you_mean
 
 TABLES = ("title", "file", "columns", "scores", "report")
@@ -135,42 +135,22 @@ def read_study(path: str | Path) -> Study:
     problems = [
         f"{key!r} is no table of a study file. {did_you_mean(key, TABLES)}" for key in contents if key not in TABLES
     ]
-    title = _text(contents, "title", "", problems)
+    title = text_of(contents, "title", "", problems)
     scored = _scored(contents, problems)
     columns = _columns(contents, problems)
-    file, options = _file(_table(contents, "file", problems), problems)
+    file, options = file_options(table_of(contents, "file", problems), problems)
     names = [score.name for score in columns.scores] if columns else []
-    report = _report(_table(contents, "report", problems), names, [score.name for score in scored], problems)
+    report = _report(table_of(contents, "report", problems), names, [score.name for score in scored], problems)
     if problems or columns is None:
         lines = "\n".join(f"  - {problem}" for problem in problems)
         raise StudyFileError(f"{count(len(problems), 'problem')} in {path.name}:\n{lines}")
     return Study(title, columns, file, options, report, scored=scored, folder=path.parent)
 
 
-def _table(contents: Mapping[str, Any], name: str, problems: list[str]) -> Mapping[str, Any]:
-    table = contents.get(name, {})
-    if isinstance(table, Mapping):
-        return table
-    problems.append(f"{name!r} must be a table: write [{name}] on a line of its own, its keys below")
-    return {}
-
-
-def _text(table: Mapping[str, Any], key: str, where: str, problems: list[str]) -> str:
-    value = table.get(key, "")
-    if isinstance(value, str):
-        return value
-    problems.append(f"{where}{key} = {value!r} must be text, in quotes")
-    return ""
-
-
-def _unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str, problems: list[str]) -> None:
-    problems += [f"[{where}] unknown key {key!r}. {did_you_mean(key, known)}" for key in table if key not in known]
-
-
 def _columns(contents: Mapping[str, Any], problems: list[str]) -> ColumnMap | None:
-    table = _table(contents, "columns", problems)
+    table = table_of(contents, "columns", problems)
     before = len(problems)
-    _unknown(table, tuple(ROLES), "columns", problems)
+    unknown_keys(table, tuple(ROLES), "columns", problems)
     for role, column in table.items():
         if role in ROLES and (not isinstance(column, str) or not column):
             problems.append(f"[columns] {role} = {column!r} must be the name of a column, in quotes")
@@ -183,7 +163,7 @@ def _columns(contents: Mapping[str, Any], problems: list[str]) -> ColumnMap | No
     if "session" not in table and "date" not in table:
         problems.append("[columns] session is missing (or date): the column that orders each patient's sessions")
     scores = []
-    for name, spec in _table(contents, "scores", problems).items():
+    for name, spec in table_of(contents, "scores", problems).items():
         if isinstance(spec, Mapping) and asks_for_items(spec):
             continue
         found = [problem] if (problem := name_problem(name)) else []
@@ -216,10 +196,13 @@ def _scored(contents: Mapping[str, Any], problems: list[str]) -> tuple[ItemScore
     return tuple(made)
 
 
-def _file(table: Mapping[str, Any], problems: list[str]) -> tuple[str | None, ReadOptions]:
-    _unknown(table, FILE_KEYS, "file", problems)
+def file_options(
+    table: Mapping[str, Any], problems: list[str], known: tuple[str, ...] = FILE_KEYS
+) -> tuple[str | None, ReadOptions]:
+    """Read ``[file]``: the path, and how the file is written; what is wrong is added to ``problems``."""
+    unknown_keys(table, known, "file", problems)
     given: dict[str, Any] = {}
-    for key in FILE_KEYS:
+    for key in known:
         value = table.get(key)
         if value is None:
             continue
@@ -246,10 +229,10 @@ def _file(table: Mapping[str, Any], problems: list[str]) -> tuple[str | None, Re
 
 def _report(table: Mapping[str, Any], read: list[str], scored: list[str], problems: list[str]) -> ReportOptions:
     scores = [*read, *scored]
-    _unknown(table, REPORT_KEYS, "report", problems)
+    unknown_keys(table, REPORT_KEYS, "report", problems)
     named: dict[str, str | None] = {}
     for part in ("alliance", "outcome"):
-        name = _text(table, part, "[report] ", problems)
+        name = text_of(table, part, "[report] ", problems)
         subscale = any(name.startswith(f"{whole}_") for whole in scored)  # the measure says which there are
         if name and scores and name not in scores and not subscale:
             problems.append(f"[report] {part} = {name!r} is none of the scores. {did_you_mean(name, scores)}")
@@ -260,7 +243,7 @@ def _report(table: Mapping[str, Any], read: list[str], scored: list[str], proble
     min_cell = table.get("min_cell", 1)
     if isinstance(min_cell, bool) or not isinstance(min_cell, int) or min_cell < 1:
         problems.append(f"[report] min_cell = {min_cell!r} must be a whole number, 1 or more")
-    title = _text(table, "title", "[report] ", problems)
+    title = text_of(table, "title", "[report] ", problems)
     return ReportOptions(title, named["alliance"], named["outcome"], pseudonyms, min_cell)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from typing import Any
 
-from alliance_stats.errors import DataError
+from alliance_stats.errors import DataError, did_you_mean
 
 
 def parse_toml(content: bytes, name: str, error_type: type[DataError], kind: str) -> dict[str, Any]:
@@ -37,3 +38,26 @@ def parse_toml(content: bytes, name: str, error_type: type[DataError], kind: str
         raise error_type(f"{name} is no valid TOML: {error}.{paths} Texts need quotes, tables stand in [ ].") from None
     except RecursionError:
         raise error_type(f"{name} is no {kind}: its values are nested too deeply.") from None
+
+
+def table_of(contents: Mapping[str, Any], name: str, problems: list[str]) -> Mapping[str, Any]:
+    """Return a table; what is no table is added to ``problems``, and an empty one returned."""
+    table = contents.get(name, {})
+    if isinstance(table, Mapping):
+        return table
+    problems.append(f"{name!r} must be a table: write [{name}] on a line of its own, its keys below")
+    return {}
+
+
+def text_of(table: Mapping[str, Any], key: str, where: str, problems: list[str]) -> str:
+    """Return a text; what is none is added to ``problems``, and an empty one returned."""
+    value = table.get(key, "")
+    if isinstance(value, str):
+        return value
+    problems.append(f"{where}{key} = {value!r} must be text, in quotes")
+    return ""
+
+
+def unknown_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str, problems: list[str]) -> None:
+    """Add the keys of a table that are not known to ``problems``, each with the nearest known one."""
+    problems += [f"[{where}] unknown key {key!r}. {did_you_mean(key, known)}" for key in table if key not in known]

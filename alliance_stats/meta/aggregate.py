@@ -47,7 +47,7 @@ def aggregate(effects: pd.DataFrame, rho: float = 0.6, *, study: str = STUDY) ->
     from alliance_stats.engine.pooling.aggregate import aggregate_groups
 
     kept, _ = take_effects(effects, [study])
-    codes, ids = pd.factorize(kept[study])
+    codes, _ = pd.factorize(kept[study])
     y, v = aggregate_groups(
         kept[EFFECT].to_numpy(np.float64), kept[VARIANCE].to_numpy(np.float64), codes.astype(np.int64), check_rho(rho)
     )

@@ -78,8 +78,8 @@ def read_effects(
     -------
     DataFrame
         All columns of the source (numbers where all values are), ``study``, ``yi`` and ``vi``. ``attrs["faults"]``
-        holds the faults: ``fault, column, n, places, done, way_out``; ``attrs["source"]`` name, hash and rows of the
-        source.
+        holds the faults as records ``fault, column, n, places, done, way_out`` (``pandas.DataFrame`` makes a table of
+        them); ``attrs["source"]`` name, hash and rows of the source.
 
     Raises
     ------
@@ -106,7 +106,8 @@ def read_effects(
     findings.stop_if_empty()
     kept = frame.loc[~findings.unusable].reset_index(drop=True)
     result = _with_effects(kept, given, measure, higher)
-    result.attrs["faults"] = findings.frame
+    # plain records: pandas compares attrs when it joins frames, and frames in them cannot be compared
+    result.attrs["faults"] = findings.frame.to_dict("records")
     result.attrs["source"] = {"name": raw.name, "sha256": raw.sha256, "n_rows": raw.n_rows + len(raw.long_lines)}
     result.attrs["source"] |= {"reading": dict(raw.reading)}
     return result

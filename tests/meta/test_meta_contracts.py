@@ -25,7 +25,7 @@ ASK = {
 }
 #: ``bias`` and frames of sensitivity have contracts of their own (test_bias.py, test_sensitivity.py).
 FUNCTIONS = {
-    *("bias", "figures", "convert", "effect_sizes", "sampling_covariance", "read_effects"),
+    *("bias", "figures", "convert", "effect_sizes", "sampling_covariance", "read_effects", "aggregate"),
     *("leave_one_out", "influence", "cumulative", "baujat", "gosh"),
     "compare_published",
 }

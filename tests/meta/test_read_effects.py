@@ -33,7 +33,8 @@ def test_a_coding_sheet_becomes_effects(csv):
 
 
 def test_mixed_raters_are_noted(csv):
-    faults = als.meta.read_effects(csv(SHEET), study="author", r="r", n="n", rater="rater").attrs["faults"]
+    effects = als.meta.read_effects(csv(SHEET), study="author", r="r", n="n", rater="rater")
+    faults = pd.DataFrame(effects.attrs["faults"])
     note = faults[faults["fault"] == "several raters in one study"].iloc[0]
     assert note["n"] == 1
     assert note["places"] == "007"
@@ -62,7 +63,7 @@ def test_faults_can_be_left_out_and_counted(csv):
     text = "study,r,n\na,1.2,40\nb,.3,50\nc,.1,30\n"
     effects = als.meta.read_effects(csv(text), r="r", n="n", on_faults="leave_out")
     assert effects["study"].tolist() == ["b", "c"]
-    assert effects.attrs["faults"]["done"].tolist() == ["row left out"]
+    assert [fault["done"] for fault in effects.attrs["faults"]] == ["row left out"]
     with pytest.raises(FaultsError, match="leaves 0 rows"):
         als.meta.read_effects(csv("study,r,n\na,1.2,40\n"), r="r", n="n", on_faults="leave_out")
 
@@ -78,7 +79,7 @@ def test_effects_and_variances_may_be_coded_themselves(csv):
     text = "study,z,v,n\na,.2,.02,53\nb,.3,.14,53\nc,.1,.9,53\n"
     effects = als.meta.read_effects(csv(text), yi="z", vi="v", n="n")
     assert_allclose(effects["yi"], [0.2, 0.3, 0.1])
-    note = effects.attrs["faults"].iloc[0]
+    note = effects.attrs["faults"][0]
     assert (note["fault"], note["n"], note["places"]) == ("variance far from 1/(n − 3)", 1, "line 4")
     with pytest.raises(FaultsError, match=r"sampling variance is not positive in column 'v': 2 \(line 2 \(0\), line 3"):
         als.meta.read_effects(csv("study,z,v\na,.2,0\nb,.3,-1\n"), yi="z", vi="v")
@@ -108,3 +109,42 @@ def test_columns_must_be_there(csv):
         als.meta.read_effects(csv(SHEET), study="author", r="r")
     with pytest.raises(ColumnError, match="a column 'study' of its own"):
         als.meta.read_effects(pd.DataFrame({"study": [1], "id": [2], "r": [0.1], "n": [30]}), study="id", r="r", n="n")
+
+
+def test_effects_that_were_read_can_be_joined_and_filled_in(csv):
+    # pandas compares attrs when it joins frames: a frame in them would break every join
+    text = "study,r,n\n" + "".join(f"s{k},.{k}1,{20 + 9 * k}\n" for k in range(1, 9)) + "s9,x,30\n"
+    effects = als.meta.read_effects(csv(text), r="r", n="n", on_faults="leave_out")
+    assert len(pd.concat([effects, effects])) == 16
+    assert als.meta.bias.trim_fill(effects).glance()["converged"][0]
+
+
+def test_signs_are_aligned_by_outcome(csv):
+    text = "study,r,n,outcome\na,-.2,40,BDI\na,.3,40,GAF\nb,.1,50,GAF\n"
+    ask = {"r": "r", "n": "n", "outcome": "outcome"}
+    effects = als.meta.read_effects(csv(text), **ask, higher={"BDI": "worse", "GAF": "better"})
+    assert_allclose(effects["yi"], np.arctanh([0.2, 0.3, 0.1]))
+    with pytest.raises(DataError, match="1 of 3 outcomes in 'outcome' have no direction"):
+        als.meta.read_effects(csv(text), **ask, higher={"GAF": "better"})
+    coded = als.meta.read_effects(csv("study,z,v,d\na,.2,.02,worse\nb,.3,.1,better\n"), yi="z", vi="v", higher="d")
+    assert_allclose(coded["yi"], [-0.2, 0.3])
+
+
+def test_coded_effects_are_of_no_known_measure_until_it_is_said(csv):
+    text = "study,z,v\na,.2,.02\nb,.3,.1\n"
+    assert "measure" not in als.meta.read_effects(csv(text), yi="z", vi="v").attrs
+    assert als.meta.read_effects(csv(text), yi="z", vi="v", measure="ZCOR").attrs["measure"] == "ZCOR"
+    with pytest.raises(DataError, match="No measure 'SMD' of r and n"):
+        als.meta.read_effects(csv("study,r,n\na,.2,40\n"), r="r", n="n", measure="SMD")
+
+
+def test_ids_of_effects_tell_apart_what_agrees_in_all_else(csv):
+    text = "study,id,r,n\na,1,.2,40\na,2,.2,40\n"
+    assert len(als.meta.read_effects(csv(text), effect="id", r="r", n="n")) == 2
+    with pytest.raises(FaultsError, match="same study and effect again"):
+        als.meta.read_effects(csv(text.replace("a,2", "a,1")), effect="id", r="r", n="n")
+
+
+def test_studies_spelt_nearly_the_same_are_noted(csv):
+    faults = als.meta.read_effects(csv("study,r,n\nLee,.2,40\nlee,.3,40\n"), r="r", n="n").attrs["faults"]
+    assert [(fault["fault"], fault["n"]) for fault in faults] == [("names of studies that are nearly the same", 1)]

@@ -1,0 +1,1 @@
+"""The pipeline of a meta-analysis: a coding sheet to a report folder."""
