@@ -38,6 +38,8 @@ _HOMES = {
     "therapist_effects": "alliance_stats.models.therapist_effects",
     "simulate_sessions": "alliance_stats.simulate.sessions",
     "study_report": "alliance_stats.study.pipeline",
+    "read_meta_study": "alliance_stats.study.meta.study_file",
+    "meta_report": "alliance_stats.study.meta.pipeline",
     "errors": "alliance_stats.errors",
 }
 

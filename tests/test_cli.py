@@ -18,7 +18,7 @@ import alliance_stats as als
 from alliance_stats import cli
 from alliance_stats.models import mixed as mixed_module
 from alliance_stats.report.figures import canvas
-from alliance_stats.study import pipeline
+from alliance_stats.study import pipeline, written
 
 DONE, OUR_FAULT, INPUT_AT_FAULT, NOT_CONVERGED = 0, 1, 2, 3
 STUDY = """
@@ -316,7 +316,7 @@ def test_a_fault_of_ours_shows_where_and_leaves_the_old_report(clinic, tmp_path,
     out = tmp_path / "out"
     assert run(clinic, "--out", out, "--quiet") == DONE
     before = (out / "report.html").read_bytes()
-    monkeypatch.setattr(pipeline, "render_html", lambda document: 1 / 0)
+    monkeypatch.setattr(written, "render_html", lambda document: 1 / 0)
     assert run(clinic, "--out", out, "--overwrite") == OUR_FAULT
     error = capsys.readouterr().err
     assert "ZeroDivisionError" in error

@@ -50,67 +50,70 @@ def template(
     str
         Valid TOML.
     """
-    lines = [_comment(sentence) for sentence in assumed]
-    lines += [f"title = {_value(title)}", "", "[file]", *_file_lines(file), ""]
+    lines = [comment(sentence) for sentence in assumed]
+    lines += [f"title = {value_text(title)}", "", "[file]", *_file_lines(file), ""]
     lines.append("[columns]")
     if available:
-        lines.append(_comment(f"columns of the file: {_listed(available)}"))
-    lines += [f"{role} = {_value(columns[role])}" for role in ROLES if role in columns]
+        lines.append(comment(f"columns of the file: {listed(available)}"))
+    lines += [f"{role} = {value_text(columns[role])}" for role in ROLES if role in columns]
     for score in scores.values():
         lines += ["", *_score_lines(score)]
     for name, table in (scored or {}).items():
-        lines += ["", f"[scores.{_bare(name)}]", *(f"{key} = {_value(value)}" for key, value in table.items())]
+        lines += ["", f"[scores.{_bare(name)}]", *(f"{key} = {value_text(value)}" for key, value in table.items())]
     asked = {key: value for key, value in report.items() if value not in (None, "")}
-    lines += ["", "[report]", *(f"{key} = {_value(value)}" for key, value in asked.items())]
+    lines += ["", "[report]", *(f"{key} = {value_text(value)}" for key, value in asked.items())]
     return "\n".join(lines) + "\n"
 
 
 def _file_lines(file: Mapping[str, object]) -> list[str]:
     usual = ReadOptions()
     return [
-        f"{key} = {_value(value)}"
+        f"{key} = {value_text(value)}"
         for key, value in file.items()
         if value is not None and value != getattr(usual, key, None)
     ]
 
 
 def _score_lines(score: ScoreColumn) -> list[str]:
-    lines = [f"[scores.{_bare(score.name)}]", f"column = {_value(score.column)}"]
+    lines = [f"[scores.{_bare(score.name)}]", f"column = {value_text(score.column)}"]
     if score.low is None or score.high is None:
         lines.append("# range = [1, 5]       # lowest and highest possible score")
     else:
-        lines.append(f"range = {_value([score.low, score.high])}")
-    lines.append(f"higher = {_value(score.higher)}" if score.higher else '# higher = "better"   # or "worse"')
+        lines.append(f"range = {value_text([score.low, score.high])}")
+    lines.append(f"higher = {value_text(score.higher)}" if score.higher else '# higher = "better"   # or "worse"')
     if score.missing:
-        lines.append(f"missing = {_value(score.missing)}")
+        lines.append(f"missing = {value_text(score.missing)}")
     if score.label:
-        lines.append(f"label = {_value(score.label)}")
+        lines.append(f"label = {value_text(score.label)}")
     return lines
 
 
 def _bare(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _value(name)
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else value_text(name)
 
 
-def _comment(sentence: str) -> str:
+def comment(sentence: str) -> str:
+    """Write a sentence as a comment of one line."""
     return "# " + re.sub(r"[\x00-\x08\x0a-\x1f\x7f\s]+", " ", sentence)
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """List names, cut where they are many."""
     text = ", ".join(names)
     return text if len(text) <= 10 * _WIDTH else text[: 10 * _WIDTH] + " …"
 
 
-def _value(value: object) -> str:
+def value_text(value: object) -> str:
+    """Write a value as TOML."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
         return repr(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_value, value)) + "]"
+        return "[" + ", ".join(map(value_text, value)) + "]"
     if isinstance(value, int):
         return repr(value)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_value(str(key))} = {_value(part)}" for key, part in value.items()) + "}"
+        return "{" + ", ".join(f"{value_text(str(key))} = {value_text(part)}" for key, part in value.items()) + "}"
     # A JSON text is a TOML text, except that TOML also wants U+007F escaped.
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -269,6 +269,11 @@ def _carried(frame: pd.DataFrame, how: str | None) -> pd.DataFrame:
     return frame.assign(**{name: carried_back(frame[name].to_numpy(np.float64), how) for name in _ALL if name in frame})
 
 
+def forest_frame(result: Drawable, back: str | None = "auto") -> pd.DataFrame:
+    """Return what :func:`forest` draws: ``label, estimate, ci_low, ci_high, weight``, a row per effect."""
+    return _carried(_forest_rows(result, ()), _back(result, back))
+
+
 def _forest_rows(result: Drawable, more: Sequence[str]) -> pd.DataFrame:
     from alliance_stats.meta.pictures import forest_rows
 

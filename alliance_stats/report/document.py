@@ -42,6 +42,8 @@ class Section:
         The document numbers them through the page.
     figure : Axes, Panels or Figure, optional
         With ``.caption`` and ``.alt_text``.
+    more_figures : sequence of Axes, Panels or Figure
+        Further ones, below it.
     model : str
         The model behind the answer, in words.
     notes : sequence of str
@@ -64,6 +66,7 @@ class Section:
     model: str = ""
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    more_figures: tuple[Drawn, ...] = ()
 
     def __post_init__(self) -> None:
         if not _KEY.fullmatch(self.key):
@@ -71,6 +74,12 @@ class Section:
                 f"1 section key cannot be an address: {self.key!r}. Use lower-case letters, digits, '-' and '_'."
             )
         _freeze(self, "tables", "notes", "warnings")
+        object.__setattr__(self, "more_figures", tuple(self.more_figures))
+
+    @property
+    def figures(self) -> tuple[Drawn, ...]:
+        """All figures in the order of the page."""
+        return (*(() if self.figure is None else (self.figure,)), *self.more_figures)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +140,7 @@ class _View:
     """A section as the template wants it: figure and tables already in HTML."""
 
     section: Section
-    figure: _Figure | None
+    figures: tuple[_Figure, ...]
     tables: tuple[str, ...]
 
 
@@ -182,14 +191,11 @@ def figure_uri(figure: Drawn) -> str:
 
 def _views(document: Document) -> list[_View]:
     views: list[_View] = []
-    n_figures = 0
+    numbers = itertools.count(1)
     for section in document.sections:
         tables = tuple(table.to_html(style=False) for table in section.tables)
-        figure = None
-        if section.figure is not None:
-            n_figures += 1
-            figure = _figure(section, n_figures)
-        views.append(_View(section, figure, tables))
+        figures = tuple(_figure(figure, section.heading, next(numbers)) for figure in section.figures)
+        views.append(_View(section, figures, tables))
     return views
 
 
@@ -202,11 +208,9 @@ def _numbered(sections: tuple[Section, ...]) -> tuple[Section, ...]:
     )
 
 
-def _figure(section: Section, number: int) -> _Figure:
-    figure = section.figure
-    assert figure is not None
+def _figure(figure: Drawn, heading: str, number: int) -> _Figure:
     caption = getattr(figure, "caption", "")
-    alt_text = getattr(figure, "alt_text", "") or caption or section.heading
+    alt_text = getattr(figure, "alt_text", "") or caption or heading
     return _Figure(figure_uri(figure), caption, alt_text, number)
 
 

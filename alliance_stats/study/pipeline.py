@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -18,8 +16,7 @@ from alliance_stats.data.pseudonyms import pseudonyms_of, with_pseudonyms
 from alliance_stats.data.session_table import SessionTable, Source, frame_of, require_columns
 from alliance_stats.errors import DataError, count
 from alliance_stats.names import ALLIANCE, OUTCOME, PATIENT, SESSION, THERAPIST
-from alliance_stats.report.document import Document, render_html
-from alliance_stats.report.figures.canvas import save
+from alliance_stats.report.document import Document
 from alliance_stats.report.small_cells import check_min_cell, is_small
 from alliance_stats.study.answers import Answer
 from alliance_stats.study.disclosure import withheld, without_names
@@ -31,6 +28,7 @@ from alliance_stats.study.sections import (
     change_of_therapist,
     differences_between_therapists,
 )
+from alliance_stats.study.written import StudyReport, write_files
 
 _REFERENCES = (
     "Bates, D., Mächler, M., Bolker, B., & Walker, S. (2015). Fitting linear mixed-effects models using lme4. "
@@ -43,41 +41,6 @@ _REFERENCES = (
     "effects models. "
     "Journal of Statistical Software, 82(13). https://doi.org/10.18637/jss.v082.i13",
 )
-
-
-@dataclass(frozen=True, eq=False)
-class StudyReport:
-    """A written report.
-
-    Parameters
-    ----------
-    folder : Path
-        Where it was written.
-    document : Document
-        The page.
-    results : dict
-        What stands in ``results.json``.
-    converged : bool
-        False if any model did not converge; the page then says which.
-    """
-
-    folder: Path
-    document: Document
-    results: dict[str, object]
-    converged: bool
-
-    @property
-    def page(self) -> Path:
-        """The page, one self-contained HTML file."""
-        return self.folder / "report.html"
-
-    def _repr_html_(self) -> str:
-        import html
-
-        sections = "".join(
-            f"<li><b>{html.escape(s.heading)}.</b> {s.sentences.html}</li>" for s in self.document.sections
-        )
-        return f"<p>Report written to {html.escape(str(self.page))}</p><ul>{sections}</ul>"
 
 
 def study_report(
@@ -152,7 +115,7 @@ def study_report(
     converged = all(answer.converged for answer in answers)
     results = _results(table, answers, converged, min_cell, pseudonyms)
     with replaced(Path(out), overwrite) as folder:
-        _write(folder, document, results)
+        write_files(folder, document, results)
     return StudyReport(Path(out), document, results, converged)
 
 
@@ -250,20 +213,3 @@ def _results(
         "min_cell": min_cell,
         "sections": {answer.section.key: without_names(dict(answer.numbers), known) for answer in answers},
     }
-
-
-def _write(folder: Path, document: Document, results: dict[str, object]) -> None:
-    (folder / "report.html").write_text(render_html(document), encoding="utf-8")
-    (folder / "results.json").write_text(
-        json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-    )
-    tables, figures = folder / "tables", folder / "figures"
-    tables.mkdir()
-    figures.mkdir()
-    for section in document.sections:
-        for number, table in enumerate(section.tables, 1):
-            name = section.key if number == 1 else f"{section.key}-{number}"
-            table.to_csv(tables / f"{name}.csv")
-            (tables / f"{name}.html").write_text(table.to_html(), encoding="utf-8")
-        if section.figure is not None:
-            save(section.figure, figures / section.key)

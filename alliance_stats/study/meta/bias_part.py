@@ -1,0 +1,256 @@
+"""Small-study effects and publication bias, by methods that fit how the effects depend on each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from alliance_stats.errors import DataError, count
+from alliance_stats.meta import bias
+from alliance_stats.meta.aggregate import aggregate
+from alliance_stats.meta.bias.compare import ComparisonResult
+from alliance_stats.meta.bias.egger import EggerResult
+from alliance_stats.meta.bias.pictures import draw_comparison
+from alliance_stats.meta.multilevel_result import MultilevelResult
+from alliance_stats.meta.pooled_result import scale_of
+from alliance_stats.report.sentences import Sentences, join
+from alliance_stats.report.tables import ResultTable
+from alliance_stats.study.meta.part import Asked, Part, drawn_if_possible, section, unanswered
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_KEY, _HEADING = "bias", "Small-study effects and publication bias"
+_QUESTION = "Would the mean be different if all studies had been published?"
+#: Methods that hold for dependent effects (robust errors, or studies drawn anew), and those for independent ones.
+_DEPENDENT = ("PET", "PEESE", "PET-PEESE", "3PSM", "4PSM", "Vevea-Woods (moderate)", "Vevea-Woods (severe)")
+_INDEPENDENT = ("trim and fill (L0)", "trim and fill (R0)", "p-uniform*")
+_ALL = "All effects"
+_ONE = "One effect per study"
+#: Fewest effects and studies of the section.
+_LEAST = 3
+_COLUMNS = ["block", "method", "estimate", "std_error", "ci_low", "ci_high", "tau2", "r", "r_low", "r_high"]
+
+
+@dataclass(eq=False)
+class _Found:
+    """What was found, and what could not be."""
+
+    comparisons: list[tuple[str, ComparisonResult]] = field(default_factory=list)
+    egger: EggerResult | None = None
+    selection: Any = None
+    filled: Any = None
+    failed: list[str] = field(default_factory=list)
+
+    def attempt(self, name: str, ask: Any) -> Any:
+        """Ask for a result; None where the data do not allow it, and the reason is kept."""
+        try:
+            return ask()
+        except DataError as refusal:
+            self.failed.append(f"{name}: {refusal}")
+            return None
+
+
+def publication_bias(asked: Asked) -> Part:
+    """Egger's test, the funnel, and all corrected means side by side."""
+    k, m = len(asked.main.effects), asked.coded.n_studies
+    if m < _LEAST:
+        return unanswered(
+            _KEY, _HEADING, _QUESTION, f"{count(m, 'study', 'studies')}: bias of publication needs at least {_LEAST}."
+        )
+    direction = _direction(asked)
+    found = _asked_for(asked, direction)
+    table = _table(found.comparisons)
+    rows = _drawn_rows(table)
+    figures = [
+        drawn_if_possible(asked.coded, lambda: _funnel(asked, found)),
+        drawn_if_possible(asked.coded, lambda: draw_comparison(rows)) if len(rows) > 1 else None,
+        drawn_if_possible(asked.coded, lambda: found.selection.plot("weights"))
+        if found.selection is not None
+        else None,
+    ]
+    drawn_ones = [axes for axes in figures if axes is not None]
+    tables = [_printed(asked, table)] if len(table) else []
+    if found.egger is not None:
+        tables.insert(0, _egger_table(found.egger))
+    answer = section(
+        _KEY,
+        _HEADING,
+        _QUESTION,
+        join(*_sentences(found)),
+        {
+            "direction": direction,
+            "corrections": table,
+            "egger": None if found.egger is None else found.egger.table(),
+            "selection_weights": None if found.selection is None else found.selection.selection_weights(),
+            "trim_and_fill": None if found.filled is None else found.filled.glance().iloc[0].to_dict(),
+            "not_estimated": found.failed,
+        },
+        tables=tuple(tables),
+        figure=drawn_ones[0] if drawn_ones else None,
+        more_figures=tuple(drawn_ones[1:]),
+        notes=_notes(asked, found, direction, k),
+    )
+    return Part(answer, _methods(asked, found))
+
+
+def _direction(asked: Asked) -> str:
+    """Where results were favoured: as the study file says, or the side of the mean."""
+    given = asked.coded.study.report.alternative
+    return given or ("greater" if float(asked.main.glance()["estimate"].iloc[0]) >= 0 else "less")
+
+
+def _asked_for(asked: Asked, direction: str) -> _Found:
+    found = _Found()
+    report, level = asked.coded.study.report, asked.level
+    how: dict[str, Any] = {"alternative": direction, "level": level, "seed": report.seed, "n_boot": report.n_boot}
+    how["progress"] = asked.progress
+    frame = asked.main.effects
+    dependent = isinstance(asked.main, MultilevelResult) and asked.coded.dependent
+    cluster = "study" if dependent else None
+    rho = asked.coded.study.model.rho
+    test = {"test": "z"} if dependent else {"test": "knha"}
+    found.egger = found.attempt(
+        "Egger's test", lambda: bias.egger(frame, cluster=cluster, rho=rho, level=level, **test)
+    )
+    methods = _DEPENDENT if dependent else (*_DEPENDENT, *_INDEPENDENT)
+    block = _ALL if dependent else ""
+    both = found.attempt("Corrections", lambda: bias.compare(frame, methods=methods, cluster=cluster, **how))
+    if both is not None:
+        found.comparisons.append((block, both))
+    single = aggregate(frame, rho) if dependent else frame
+    if dependent:
+        one = found.attempt(_ONE, lambda: bias.compare(single, methods=_INDEPENDENT, cluster=None, **how))
+        if one is not None:
+            found.comparisons.append((_ONE, one))
+    side = "left" if direction == "greater" else "right"
+    found.filled = found.attempt("Trim and fill", lambda: bias.trim_fill(single, side=side, level=level))
+    found.selection = _selection(frame, direction, level)
+    return found
+
+
+def _selection(frame: pd.DataFrame, direction: str, level: float) -> Any:
+    """The three-parameter selection model for the figure of its weights (its interval stands in the table)."""
+    try:
+        return bias.selection(frame, "3PSM", alternative=direction, level=level)
+    except DataError:
+        return None
+
+
+# ---- tables ----------------------------------------------------------------------------------------------------------
+
+
+def _table(comparisons: list[tuple[str, ComparisonResult]]) -> pd.DataFrame:
+    frames = [result.table().rename(columns={"term": "method"}).assign(block=block) for block, result in comparisons]
+    if not frames:
+        return pd.DataFrame(columns=[*_COLUMNS, "note"])
+    frame = pd.concat(frames, ignore_index=True)
+    frame["method"] = frame["method"].replace({"uncorrected": "Without correction"})
+    return frame[[*_COLUMNS, *(name for name in frame.columns if name not in _COLUMNS)]]
+
+
+def _printed(asked: Asked, table: pd.DataFrame) -> ResultTable:
+    with_r = scale_of(asked.main.measure) == "tanh"
+    columns = _COLUMNS if with_r else _COLUMNS[:7]
+    shown = table[columns]
+    if (shown["block"] == "").all():
+        shown = shown.drop(columns="block")
+    formats = {"estimate": "number:3", "std_error": "number:3", "ci_low": "interval:3", "tau2": "number:3"}
+    formats |= {"r": "bounded", "r_low": "interval:2"} if with_r else {}
+    headings: dict[str, str] = {"method": "Method", "tau2": "τ²"}
+    headings |= {"r": Sentences("*r*"), "r_low": "95% CI"} if with_r else {}
+    notes = [
+        "PET, PEESE = regression on the standard error, on the variance; 3PSM, 4PSM = selection models with one and "
+        "two steps; Vevea-Woods = selection with weights fixed beforehand. A dash: could not be estimated.",
+    ]
+    return ResultTable(shown, "Means With Corrections for Publication Bias", tuple(notes), formats=formats,
+                       headings=headings, stub="method")  # fmt: skip
+
+
+def _egger_table(result: EggerResult) -> ResultTable:
+    table = result.table().drop(columns="caution", errors="ignore")
+    names = {"(Intercept)": "Effect in a study of infinite size", "sei": "Slope on the standard error"}
+    shown = table.assign(term=table["term"].replace(names))
+    finite = bool(np.isfinite(table["df"].to_numpy(np.float64)).any())
+    headings = {"term": "", "statistic": Sentences("*t*" if finite else "*z*")}
+    formats = {"estimate": "number:3", "std_error": "number:3", "ci_low": "interval:3"}
+    return ResultTable(shown, "Egger's Regression", formats=formats, headings=headings)
+
+
+def _drawn_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the figure of corrections: named, and those that have an estimate."""
+    known = table[table["estimate"].notna()]
+    one = known["block"] == _ONE
+    named = known["method"].where(~one, known["method"] + ", one effect per study")
+    return known.assign(term=named)[["term", "estimate", "ci_low", "ci_high"]].reset_index(drop=True)
+
+
+def _funnel(asked: Asked, found: _Found) -> Axes:
+    from alliance_stats.meta import figures
+
+    asked.citations.cite("contours")
+    return found.egger.plot("funnel") if found.egger is not None else figures.funnel(asked.main)
+
+
+# ---- words -----------------------------------------------------------------------------------------------------------
+
+
+def _sentences(found: _Found) -> list[str]:
+    parts: list[str] = [] if found.egger is None else [found.egger.report()]
+    if found.comparisons:
+        parts.append(found.comparisons[0][1].report())
+    if found.filled is not None:
+        one = " (one effect per study)" if len(found.comparisons) > 1 else ""
+        n = found.filled.trimmed.n
+        said = "no study missing" if n == 0 else f"{count(n, 'study', 'studies')} missing"
+        parts.append(f"Trim and fill{one} found {said} on the {found.filled.side}.")
+    return parts or ["No method for publication bias could be used; the reasons stand below."]
+
+
+def _notes(asked: Asked, found: _Found, direction: str, k: int) -> tuple[str, ...]:
+    favoured = {"greater": "positive", "less": "negative"}[direction]
+    notes = [f"Results that were favoured are taken to be {favoured} ones."]
+    if found.egger is not None:
+        notes += list(found.egger.notes())
+    for block, result in found.comparisons:
+        rows = result.table()
+        failed = rows[rows["estimate"].isna()]
+        where = f" ({block.lower()})" if block else ""
+        notes += [f"{row['term']}{where}: {row['note']}" for row in failed.to_dict("records")]
+    notes += found.failed
+    if k < 20:
+        notes.append(f"With {k} effects no method tells bias of publication from chance or from other differences.")
+    notes.append(
+        "No method is best everywhere: corrections that agree say more than any one of them. Asymmetry also comes from "
+        "real differences between small and large studies."
+    )
+    return tuple(dict.fromkeys(notes))
+
+
+def _methods(asked: Asked, found: _Found) -> tuple[str, ...]:
+    cite = asked.citations.cite
+    dependent = len(found.comparisons) > 1
+    lines: list[str] = []
+    if found.egger is not None:
+        sources = ("egger", "dependent bias") if found.egger.fit.dependent else ("egger",)
+        robust = ", with errors robust to effects of the same study" if found.egger.fit.dependent else ""
+        lines.append(
+            f"Small-study effects were tested by Egger's regression on the standard error{robust} {cite(*sources)}."
+        )
+    if found.comparisons:
+        lines.append(
+            f"The mean was corrected by PET-PEESE {cite('pet peese')}, selection models with steps at one-sided p = "
+            f".025 and .5 {cite('step functions')} and with weights fixed beforehand {cite('fixed weights')}, trim and "
+            f"fill {cite('trim and fill')} and p-uniform* {cite('p-uniform*')}, side by side {cite('no best method')}."
+        )
+    if dependent:
+        n = asked.coded.study.report.n_boot
+        lines.append(
+            f"Intervals of selection models come from a bootstrap of studies ({n} draws, seed "
+            f"{asked.coded.study.report.seed}) {cite('cluster bootstrap')}. Trim and fill and p-uniform* know "
+            f"independent effects only, so the effects of each study were pooled into one for them {cite('aggregate')}."
+        )
+    return tuple(lines)

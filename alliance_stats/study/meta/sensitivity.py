@@ -1,0 +1,313 @@
+"""How much the mean hangs on single studies, on assumptions, and on the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from alliance_stats.errors import DataError, count
+from alliance_stats.meta import figures
+from alliance_stats.meta.aggregate import aggregate
+from alliance_stats.meta.columns import STUDY
+from alliance_stats.meta.influence import cumulative, influence, leave_one_out
+from alliance_stats.meta.multilevel import multilevel
+from alliance_stats.meta.multilevel_result import MultilevelResult
+from alliance_stats.meta.pool import pool
+from alliance_stats.meta.robust import robust
+from alliance_stats.report.numbers import number
+from alliance_stats.report.sentences import Sentences, join
+from alliance_stats.report.tables import ResultTable
+from alliance_stats.study.meta.part import Asked, Part, drawn_if_possible, section, unanswered
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_KEY, _HEADING = "sensitivity", "Sensitivity"
+_QUESTION = "Does the result hang on single studies, on an assumption, or on the model?"
+_LEAST = 3
+#: Up to so many studies each is shown left out; above, those that move the mean most.
+_ALL_SHOWN, _MOST_MOVING = 40, 15
+_ENDS = ["estimate", "std_error", "ci_low", "ci_high"]
+
+
+def sensitivity(asked: Asked) -> Part:
+    """Leave each study out, change the assumptions, and rank studies by influence."""
+    m = asked.coded.n_studies
+    if m < _LEAST:
+        reason = f"{count(m, 'study', 'studies')}: none can be left out."
+        return unanswered(_KEY, _HEADING, _QUESTION, reason)
+    models = other_models(asked)
+    left_out = without_each(asked)
+    moved = most_influential(asked)
+    rho = _over_rho(asked)
+    steps = _cumulative(asked)
+    tables = [_models_table(models)]
+    tables += [] if rho is None else [_rho_table(rho)]
+    tables += [] if left_out is None else [_left_out_table(asked, left_out)]
+    tables += [] if moved is None else [_influence_table(moved)]
+    picture = None if steps is None else drawn_if_possible(asked.coded, lambda: _drawn(asked, *steps))
+    answer = section(
+        _KEY,
+        _HEADING,
+        _QUESTION,
+        join(*_sentences(models, left_out, rho)),
+        {
+            "models": models,
+            "rho": rho,
+            "leave_one_out": left_out,
+            "influence": moved,
+            "cumulative": None if steps is None else steps[0],
+        },
+        tables=tuple(tables),
+        figure=picture,
+        notes=_notes(left_out, models),
+    )
+    return Part(answer, _methods(asked, steps is not None))
+
+
+# ---- other models ----------------------------------------------------------------------------------------------------
+
+
+def other_models(asked: Asked) -> pd.DataFrame:
+    """The mean by the main model and by others: ``model, estimate, std_error, ci_low, ci_high, tau2, note``."""
+    rows = [_row("Main analysis", lambda: asked.main)]
+    ask = _for_levels(asked) if isinstance(asked.main, MultilevelResult) else _for_one_level(asked)
+    rows += [_row(words, model) for words, model in ask.items()]
+    return pd.DataFrame(rows, columns=["model", *_ENDS, "tau2", "note"])
+
+
+def _row(words: str, model: Callable[[], object]) -> dict[str, object]:
+    try:
+        glance = model().glance().iloc[0]  # type: ignore[attr-defined]
+    except DataError as refusal:
+        return {"model": words, "note": str(refusal)}
+    return {"model": words, **{name: glance[name] for name in _ENDS}, "tau2": glance["tau2"], "note": ""}
+
+
+def _for_levels(asked: Asked) -> dict[str, Callable[[], object]]:
+    frame, level, options = asked.coded.frame, asked.level, asked.coded.study.model
+    path = asked.main.asked["random"] if isinstance(asked.main, MultilevelResult) else ""
+    one = aggregate(frame, options.rho)
+    other = "ML" if options.method == "REML" else "REML"
+    return {
+        "Three levels, sampling errors independent (rho = 0), model-based errors": lambda: multilevel(
+            frame, path, rho=0.0, robust=None, test="t", level=level
+        ),
+        "The main model with model-based errors": lambda: multilevel(
+            frame, path, rho=options.rho, robust=None, test="t", level=level
+        ),
+        f"The main model by {other}": lambda: multilevel(frame, path, rho=options.rho, method=other, level=level),
+        "Weights of correlated effects, robust errors": lambda: robust(frame, rho=options.rho, level=level),
+        "One effect per study, REML, Knapp-Hartung": lambda: pool(one, "REML", "knha", level=level),
+        "One effect per study, DerSimonian-Laird": lambda: pool(one, "DL", level=level),
+        "One effect per study, equal effects": lambda: pool(one, "EE", level=level),
+    }
+
+
+def _for_one_level(asked: Asked) -> dict[str, Callable[[], object]]:
+    frame, level = asked.main.effects, asked.level
+    others = {"REML": "REML", "ML": "ML", "DL": "DerSimonian-Laird", "PM": "Paule-Mandel", "SJ": "Sidik-Jonkman"}
+    found: dict[str, Callable[[], object]] = {}
+    for method, words in others.items():
+        found[f"{words}, Knapp-Hartung"] = lambda method=method: pool(frame, method, "knha", level=level)  # type: ignore[misc]
+    found["REML, normal distribution"] = lambda: pool(frame, "REML", "z", level=level)
+    found["Equal effects"] = lambda: pool(frame, "EE", level=level)
+    return found
+
+
+def _models_table(models: pd.DataFrame) -> ResultTable:
+    failed = models[models["note"] != ""]
+    notes = [f"{row['model']}: {row['note']}" for row in failed.to_dict("records")]
+    return ResultTable(
+        models.drop(columns="note"),
+        "The Mean by Other Models",
+        ("τ² = variance of true effects, all levels together.", *notes),
+        formats={"estimate": "number:3", "std_error": "number:3", "ci_low": "interval:3", "tau2": "number:3"},
+        headings={"model": "Model", "tau2": "τ²"},
+    )
+
+
+# ---- assumptions -----------------------------------------------------------------------------------------------------
+
+
+def _over_rho(asked: Asked) -> pd.DataFrame | None:
+    if not isinstance(asked.main, MultilevelResult) or not asked.coded.dependent:
+        return None
+    frame = asked.main.sensitivity()
+    variances = [name for name in frame.columns if name.startswith("variance (")]
+    return frame[["rho", *_ENDS, *variances]]
+
+
+def _rho_table(rho: pd.DataFrame) -> ResultTable:
+    variances = [name for name in rho.columns if name.startswith("variance (")]
+    formats = {"rho": "bounded", "estimate": "number:3", "std_error": "number:3", "ci_low": "interval:3"}
+    headings = {"rho": "Correlation"}
+    headings |= {name: f"Variance of {name[10:-1]}" for name in variances}
+    return ResultTable(
+        rho,
+        "The Mean Over Assumed Correlations of Sampling Errors",
+        formats={**formats, **dict.fromkeys(variances, "number:4")},
+        headings=headings,
+    )
+
+
+# ---- single studies --------------------------------------------------------------------------------------------------
+
+
+def without_each(asked: Asked) -> pd.DataFrame | None:
+    """The mean without each study: ``left_out, k, estimate, …, change``, the largest change first."""
+    by = None if isinstance(asked.main, MultilevelResult) else STUDY
+    try:
+        frame = leave_one_out(asked.main, by=by or STUDY)
+    except DataError:
+        return None
+    frame = frame.assign(change=frame["estimate"] - float(asked.main.glance()["estimate"].iloc[0]))
+    order = frame["change"].abs().to_numpy().argsort(kind="stable")[::-1]
+    ranked = frame.iloc[order].reset_index(drop=True)
+    return ranked.drop(columns=["term", "df", "statistic", "p_value", "q", "q_p", "h2"], errors="ignore")
+
+
+def _left_out_table(asked: Asked, left_out: pd.DataFrame) -> ResultTable:
+    n = len(left_out)
+    shown = left_out if n <= _ALL_SHOWN else left_out.head(_MOST_MOVING)
+    shown = shown[["left_out", "k", *_ENDS, "change"]]
+    notes = ["In the order of the change."]
+    if n > _ALL_SHOWN:
+        notes.append(f"The {len(shown)} of {n} studies whose absence moves the mean most; all stand in results.json.")
+    return ResultTable(
+        shown,
+        "The Mean Without Each Study",
+        tuple(notes),
+        formats={
+            "left_out": "text",
+            "k": "whole",
+            "estimate": "number:3",
+            "std_error": "number:3",
+            "ci_low": "interval:3",
+            "change": "number:3",
+        },
+        headings={"left_out": "Study left out", "k": Sentences("*k*"), "change": "Change of the mean"},
+    )
+
+
+def most_influential(asked: Asked) -> pd.DataFrame | None:
+    """Studies by Cook's distance: ``study, cook_d, …``; all of them, the largest first."""
+    try:
+        frame = influence(asked.main)
+    except DataError:
+        return None
+    if isinstance(asked.main, MultilevelResult):
+        frame = frame.rename_axis("study").reset_index()
+    else:
+        frame = frame.assign(study=asked.main.effects[STUDY].to_numpy())
+    first = ["study", "cook_d", *(name for name in frame.columns if name.startswith("dfbetas"))]
+    more = [name for name in ("rstudent", "hat", "influential") if name in frame]
+    ranked = frame[[*first, *more]].sort_values("cook_d", ascending=False, kind="stable", ignore_index=True)
+    return ranked.rename(columns={"dfbetas: (Intercept)": "dfbetas"})
+
+
+def _influence_table(moved: pd.DataFrame) -> ResultTable:
+    shown = moved.head(10)
+    formats = {"study": "text", "cook_d": "number:3", "dfbetas": "number:2", "rstudent": "number:2", "hat": "number:3"}
+    headings = {
+        "study": "Study",
+        "cook_d": "Cook's distance",
+        "dfbetas": "DFBETAS",
+        "rstudent": "Residual",
+        "hat": "Hat",
+    }
+    if "influential" in shown:
+        shown = shown.assign(influential=shown["influential"].map({True: "yes", False: ""}))
+        headings["influential"] = "Influential"
+    return ResultTable(
+        shown,
+        "Influence of Single Studies",
+        ("The ten with the largest Cook's distance; all stand in results.json.",) if len(moved) > 10 else (),
+        formats={name: kind for name, kind in formats.items() if name in shown},
+        headings={name: words for name, words in headings.items() if name in shown},
+    )
+
+
+# ---- over time -------------------------------------------------------------------------------------------------------
+
+
+def _cumulative(asked: Asked) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """Pool studies in the order of their year, one effect per study; None where years are not known."""
+    year = asked.coded.columns.get("year")
+    frame = asked.main.effects
+    if year is None or year not in frame.columns or not pd.api.types.is_numeric_dtype(frame[year]):
+        return None
+    one = aggregate(frame, asked.coded.study.model.rho)
+    if year not in one.columns or one[year].isna().any():  # it varies within studies, or is not always known
+        return None
+    one = one.assign(**{STUDY: [f"{name} ({at:g})" for name, at in zip(one[STUDY], one[year], strict=True)]})
+    try:
+        return cumulative(one, year), one
+    except DataError:
+        return None
+
+
+def _drawn(asked: Asked, steps: pd.DataFrame, one: pd.DataFrame) -> Axes:
+    return figures.cumulative(steps, one)
+
+
+# ---- words -----------------------------------------------------------------------------------------------------------
+
+
+def _sentences(models: pd.DataFrame, left_out: pd.DataFrame | None, rho: pd.DataFrame | None) -> list[str]:
+    found: list[str] = []
+    if left_out is not None and left_out["estimate"].notna().any():
+        low, high = left_out["estimate"].min(), left_out["estimate"].max()
+        most = left_out.iloc[0]
+        found.append(
+            Sentences.plain(
+                f"Without one study at a time, the mean stayed between {number(low)} and {number(high)}; it moved most "
+                f"without {most['left_out']} (by {number(most['change'], 3)})."
+            )
+        )
+    if rho is not None:
+        low, high = rho["estimate"].min(), rho["estimate"].max()
+        found.append(
+            f"With correlations of sampling errors from {number(rho['rho'].min())} to {number(rho['rho'].max())}, it "
+            f"lay between {number(low)} and {number(high)}."
+        )
+    known = models[models["estimate"].notna()]
+    found.append(
+        f"By {count(len(known) - 1, 'other model')} it was {number(known['estimate'].iloc[1:].min())} to "
+        f"{number(known['estimate'].iloc[1:].max())}."
+    )
+    return found
+
+
+def _notes(left_out: pd.DataFrame | None, models: pd.DataFrame) -> tuple[str, ...]:
+    found = []
+    if left_out is not None:
+        lost = int(left_out["estimate"].isna().sum())
+        if lost:
+            found.append(f"Without {count(lost, 'study', 'studies')} the model could not be fitted.")
+        ends = left_out.dropna(subset=["ci_low"])
+        crossing = int(((ends["ci_low"] <= 0) & (ends["ci_high"] >= 0)).sum())
+        main = models.iloc[0]
+        if crossing and not (main["ci_low"] <= 0 <= main["ci_high"]):
+            found.append(
+                f"Without {count(crossing, 'study', 'studies')} (each alone) the interval of the mean holds 0."
+            )
+    return tuple(found)
+
+
+def _methods(asked: Asked, over_time: bool) -> tuple[str, ...]:
+    cite = asked.citations.cite
+    lines = [f"Every study was left out in turn, and studies were ranked by Cook's distance {cite('influence')}."]
+    if isinstance(asked.main, MultilevelResult):
+        lines.append(
+            "The model was fitted again over correlations of sampling errors from 0 to .95, and the mean compared with "
+            f"those of other models, among them weights of correlated effects {cite('moment weights')} and one effect "
+            f"per study {cite('aggregate')}."
+        )
+    else:
+        lines.append("The mean was compared with those of other estimators of τ².")
+    if over_time:
+        lines.append("A cumulative analysis pooled studies in the order of their years.")
+    return tuple(lines)
