@@ -145,7 +145,7 @@ def orchard(
 
 
 def bubble(
-    result: RegressionResult,
+    result: RegressionResult | MultilevelResult,
     moderator: str | None = None,
     *,
     n: int = 101,
@@ -156,7 +156,7 @@ def bubble(
 
     Parameters
     ----------
-    result : RegressionResult
+    result : RegressionResult or MultilevelResult
     moderator : str, optional
         A column of numbers in the formula; the first by default. Others are held at their mean, or their most frequent
         category.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def meta_plot(result: Drawable, kind: str, ax: Axes | None) -> Axes:
     """Draw the figure that is asked for, as it comes; ``meta.figures`` has the options."""
     from alliance_stats.meta import figures
+    from alliance_stats.meta.multilevel_result import MultilevelResult
     from alliance_stats.meta.regress import RegressionResult
 
     kinds: dict[str, Callable[..., Axes]] = {
@@ -27,7 +28,7 @@ def meta_plot(result: Drawable, kind: str, ax: Axes | None) -> Axes:
         "funnel": figures.funnel,
         "orchard": figures.orchard,
     }
-    if isinstance(result, RegressionResult):
+    if isinstance(result, RegressionResult) or (isinstance(result, MultilevelResult) and result.part.variables):
         kinds["bubble"] = figures.bubble
     if kind not in kinds:
         raise DataError(f"This result has no figure {kind!r}. {did_you_mean(kind, kinds)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,7 +38,7 @@ def read_effects(
     measure: str | None = None,
     rater: str | None = None,
     outcome: str | None = None,
-    higher: str | Mapping[object, str] | None = None,
+    higher: str | Mapping[Any, str] | None = None,
     sheet: str | None = None,
     missing: Sequence[str] = ("", "NA"),
     on_faults: str = "raise",
@@ -211,7 +212,7 @@ def _note_mixtures(frame: pd.DataFrame, findings: Findings, given: dict[str, str
 
 
 def _with_effects(
-    kept: pd.DataFrame, given: dict[str, str], measure: str, higher: str | Mapping[object, str] | None
+    kept: pd.DataFrame, given: dict[str, str], measure: str, higher: str | Mapping[Any, str] | None
 ) -> pd.DataFrame:
     named = {given["study"]: STUDY}
     if "yi" in given:

@@ -15,7 +15,8 @@ from alliance_stats.data.codebook import Codebook, Variable
 from alliance_stats.data.session_table import SessionTable
 from alliance_stats.errors import ColumnError, ConvergenceWarning, DataError, OutputExistsError
 from alliance_stats.models import mixed as mixed_module
-from alliance_stats.study import pipeline, written
+from alliance_stats.study import pipeline
+from alliance_stats.study import written as written_files
 
 ORDER = ["who", "growth", "within-between", "change", "therapists"]
 
@@ -409,7 +410,7 @@ def test_a_crash_while_writing_leaves_the_old_report(sessions, tmp_path, quick, 
     def disk_full(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(written, "save", disk_full)
+    monkeypatch.setattr(written_files, "save", disk_full)
     with pytest.raises(OSError, match="No space left"):
         als.study_report(frame, tmp_path / "r", title="new", overwrite=True)
     assert (tmp_path / "r" / "report.html").read_bytes() == old

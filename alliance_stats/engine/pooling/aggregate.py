@@ -37,7 +37,8 @@ def aggregate_groups(y: Floats, v: Floats, group: Ints, rho: float) -> tuple[Flo
     shrink = rho / (1 - rho + size * rho)
 
     def total(values: Floats) -> Floats:
-        return np.bincount(group, values)
+        summed: Floats = np.bincount(group, values).astype(np.float64)
+        return summed
 
     # centred on the group's mean: with rho near 1 the two parts of the sums all but cancel
     middle = (total(y) / size)[group]

@@ -90,7 +90,10 @@ def take(source: str | Path | pd.DataFrame, study: MetaStudy | str | Path | None
     study = guess_meta_study(source) if study is None else study
     frame = study.read(source)
     columns = study.columns
-    renamed = {columns.study: STUDY, **({columns.yi: EFFECT, columns.vi: VARIANCE} if columns.yi else {})}
+    renamed = {
+        columns.study: STUDY,
+        **({columns.yi: EFFECT, columns.vi: VARIANCE} if columns.yi and columns.vi else {}),
+    }
     given = {role: str(getattr(columns, role)) for role in ROLES if getattr(columns, role) is not None}
     roles = {role: renamed.get(column, column) for role, column in given.items()}
     simulated = isinstance(source, pd.DataFrame) and bool(source.attrs.get("simulated", False))

@@ -117,7 +117,7 @@ def _categories(coded: Coded) -> pd.DataFrame:
         if column is None or column not in coded.frame or coded.frame[column].nunique() > _MOST_LISTED:
             continue
         for name, own in coded.frame.groupby(coded.frame[column].astype("object"), dropna=False, sort=False):
-            named = "not coded" if pd.isna(name) else str(name)
+            named = "not coded" if name is None or name != name else str(name)
             rows.append((f"{word} ({column})", named, len(own), own[STUDY].nunique()))
     return pd.DataFrame(rows, columns=["block", "category", "k", "n_studies"])
 
