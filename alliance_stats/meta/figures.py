@@ -81,7 +81,7 @@ def forest(
     whole = result.glance()[list(_ALL)]
     rows, whole = _carried(rows, how), _carried(whole, how)
     groups = None if groups is None else _carried(groups, how)
-    words = {"tanh": "r", "exp": "Ratio"}.get(how or "", "Effect")
+    words = _axis(result, how)
     return draw(rows, whole, groups=groups, columns=columns, correlations=how == "tanh", unit=unit or words, ax=ax)
 
 
@@ -89,7 +89,7 @@ def funnel(
     result: Drawable | pd.DataFrame,
     *,
     levels: Sequence[float] = (0.90, 0.95, 0.99),
-    unit: str = "Effect",
+    unit: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the funnel plot, on the scale of the analysis: contours are where an effect of 0 is rejected.
@@ -100,14 +100,15 @@ def funnel(
         A frame of effects is pooled first.
     levels : sequence of float
         One to three contours.
-    unit : str
+    unit : str, optional
+        Words for the axis; by default those of the measure.
     ax : Axes, optional
     """
     from alliance_stats.meta.bias.pictures import funnel_rows
     from alliance_stats.report.figures.funnel import funnel as draw
 
     known = pool(result) if isinstance(result, pd.DataFrame) else result
-    return draw(funnel_rows(known.effects), known.glance(), levels=levels, unit=unit, ax=ax)
+    return draw(funnel_rows(known.effects), known.glance(), levels=levels, unit=unit or _axis(known, None), ax=ax)
 
 
 def orchard(
@@ -140,7 +141,7 @@ def orchard(
         }
     )
     means = result.glance()[list(_ALL)].assign(group="All effects") if by is None else _group_means(result, by)
-    words = {"tanh": "r", "exp": "Ratio"}.get(how or "", "Effect")
+    words = _axis(result, how)
     return draw(_carried(fruits, how), _carried(means, how), unit=unit or words, ax=ax)
 
 
@@ -149,7 +150,7 @@ def bubble(
     moderator: str | None = None,
     *,
     n: int = 101,
-    unit: str = "Effect",
+    unit: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw effects over a moderator, with the regression line and its prediction interval.
@@ -162,7 +163,8 @@ def bubble(
         category.
     n : int
         Points of the line.
-    unit : str
+    unit : str, optional
+        Words for the axis; by default those of the measure.
     ax : Axes, optional
 
     Raises
@@ -192,7 +194,7 @@ def bubble(
     points = pd.DataFrame(
         {"x": x, "estimate": result.effects[EFFECT].to_numpy(np.float64), "weight": result.weights().to_numpy()}
     )
-    return draw(points, curve, moderator=chosen, unit=unit, ax=ax)
+    return draw(points, curve, moderator=chosen, unit=unit or _axis(result, None), ax=ax)
 
 
 def cumulative(
@@ -252,6 +254,13 @@ def gosh(
         drawn = drawn.assign(marked=keep[:, without] == 0)
     drawn.attrs = {}
     return draw(drawn, without=name or (f"effect {without}" if without is not None else ""), unit=unit, ax=ax)
+
+
+def _axis(result: Drawable, how: str | None) -> str:
+    """Words for an axis of effects, carried back or not."""
+    from alliance_stats.meta.pictures import axis_words
+
+    return {"tanh": "r", "exp": "Ratio"}.get(how or "", axis_words(getattr(result, "measure", "")))
 
 
 def _back(result: Drawable, back: str | None) -> str | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alliance_stats.meta.pooled_result import scale_of
-from alliance_stats.meta.words import mean_sentence, studies
+from alliance_stats.meta.words import level_words, mean_sentence, studies
 from alliance_stats.names import INTERCEPT
 from alliance_stats.report.numbers import degrees_of_freedom, interval, number, p_value
-from alliance_stats.report.sentences import Sentences, join
+from alliance_stats.report.sentences import Sentences, join, literal
 
 if TYPE_CHECKING:
     from alliance_stats.meta.multilevel_result import MultilevelResult
@@ -52,7 +52,7 @@ def _moderators(result: MultilevelResult, counted: str) -> Sentences:
 
 def _levels(result: MultilevelResult) -> Sentences:
     parts = [
-        f"{number(row['sd'])} between levels of {row['level']} (*I*² = {number(row['i2'], 1)}%)"
+        f"{number(row['sd'])} between {literal(level_words(str(row['level'])))} (*I*² = {number(row['i2'], 1)}%)"
         for row in result.variance(intervals=False).to_dict("records")
     ]
     glance = result.glance().iloc[0]

@@ -17,6 +17,28 @@ if TYPE_CHECKING:
     from alliance_stats.meta.figures import Drawable
 
 
+#: Words for axes on the scale of the analysis.
+_AXES = {
+    "ZCOR": "Fisher's z",
+    "COR": "r",
+    "UCOR": "r",
+    "PCOR": "Partial r",
+    "ZPCOR": "Fisher's z of partial correlations",
+    "SPCOR": "Semipartial r",
+    "ZSPCOR": "Fisher's z of semipartial correlations",
+    "SMD": "Hedges' g",
+    "SMDH": "Standardised mean difference",
+    "SMCC": "Standardised mean change",
+    "SMCR": "Standardised mean change",
+    "OR": "Log odds ratio",
+}
+
+
+def axis_words(measure: str) -> str:
+    """Name an axis of effects on the scale of the analysis; ``"Effect"`` where the measure is not known."""
+    return _AXES.get(measure, "Effect")
+
+
 def meta_plot(result: Drawable, kind: str, ax: Axes | None) -> Axes:
     """Draw the figure that is asked for, as it comes; ``meta.figures`` has the options."""
     from alliance_stats.meta import figures

@@ -55,6 +55,16 @@ def mean_sentence(row: pd.Series, glance: pd.Series, symbol: str, back: pd.Serie
     return text + "."
 
 
+def level_words(name: str) -> str:
+    """Name a level in words: ``study`` is "studies", ``study/effect`` is "effects within studies"."""
+    if "(" in name:
+        return f"levels of {name}"
+    plurals = {"study": "studies", "effect": "effects", "sample": "samples"}
+    *outer, inner = name.split("/")
+    words = plurals.get(inner, f"levels of {inner}")
+    return f"{words} within {plurals.get(outer[-1], outer[-1])}" if outer else words
+
+
 def bounded_interval(low: float, high: float) -> str:
     """Write an interval of correlations, without leading zeros."""
     return f"[{bounded(low, keep_small=False)}, {bounded(high, keep_small=False)}]"
@@ -88,16 +98,17 @@ def printed_table(result: MetaResult, title: str, number_: int | None) -> Result
         name = "Mean effect" if row["term"] == INTERCEPT and len(table) == 1 else row["term"]
         rows.append({**_texts(row), "term": _shown(name), BLOCK: "Effects", ROW_KIND: "coefficient"})
     for row in result.variance().to_dict("records"):
-        own = {"term": f"SD between levels of {row['level']}", "estimate": row["sd"]}
+        between = level_words(str(row["level"]))
+        own = {"term": f"SD between {between}", "estimate": row["sd"]}
         if pd.notna(row["ci_low"]):
             own |= {"ci_low": max(row["ci_low"], 0.0) ** 0.5, "ci_high": row["ci_high"] ** 0.5}
         rows.append({**own, BLOCK: "Heterogeneity", ROW_KIND: "sd"})
         rows.append(
-            {"term": f"I² of {row['level']} (%)", "estimate": row["i2"], BLOCK: "Heterogeneity", ROW_KIND: "share"}
+            {"term": f"I² between {between} (%)", "estimate": row["i2"], BLOCK: "Heterogeneity", ROW_KIND: "share"}
         )
     if list(table["term"]) == [INTERCEPT] and pd.notna(glance["pi_low"]):
         predicted = {"term": "95% prediction interval", "ci_low": glance["pi_low"], "ci_high": glance["pi_high"]}
-        rows.append({**predicted, BLOCK: "Heterogeneity", ROW_KIND: "sd"})
+        rows.append({**predicted, BLOCK: "Heterogeneity", ROW_KIND: "ends"})
     rows.append({"term": "Effects", "estimate": glance["k"], BLOCK: "Counts", ROW_KIND: "count"})
     rows.append({"term": "Studies", "estimate": glance["n_studies"], BLOCK: "Counts", ROW_KIND: "count"})
     columns = [BLOCK, "term", ROW_KIND, "estimate", "std_error", "ci_low", "ci_high", "statistic", "df", "p_value"]
@@ -111,7 +122,7 @@ def printed_table(result: MetaResult, title: str, number_: int | None) -> Result
             "count": "whole",
         },
         "std_error": {"coefficient": f"number:{places}"},
-        "ci_low": {"coefficient": f"interval:{places}", "sd": f"interval:{places}"},
+        "ci_low": dict.fromkeys(("coefficient", "sd", "ends"), f"interval:{places}"),
         "statistic": {"coefficient": "number:2"},
         "df": {"coefficient": "df"},
         "p_value": {"coefficient": "p"},

@@ -40,9 +40,11 @@ def draw_funnel(
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the funnel plot of effects around their mean."""
+    from alliance_stats.meta.pictures import axis_words
     from alliance_stats.report.figures.funnel import funnel
 
-    return funnel(funnel_rows(effects, filled), glance, line=line, ax=ax)
+    unit = axis_words(str(effects.attrs.get("measure", "")))
+    return funnel(funnel_rows(effects, filled), glance, line=line, unit=unit, ax=ax)
 
 
 def egger_line(coefficients: Floats, v: Floats, predictor: str) -> pd.DataFrame:

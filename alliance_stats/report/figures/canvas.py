@@ -179,6 +179,14 @@ def label(text: object, longest: int = 60) -> str:
     return re.sub(r"\$", r"\\$", line)
 
 
+def name_label(text: object, longest: int = 34, end: int = 9) -> str:
+    """Make a study's name safe to print, as :func:`label`; of a long one the end stays too, which holds the year."""
+    line = clean(text).strip()
+    if len(line) > longest:
+        line = f"{line[: longest - end - 1].rstrip()}…{line[-end:].lstrip()}"
+    return label(line, longest)
+
+
 def figure_of(drawn: Drawn) -> Figure:
     """Return the whole figure that Axes or Panels stand in."""
     if isinstance(drawn, Figure):

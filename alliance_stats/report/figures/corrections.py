@@ -29,7 +29,7 @@ def corrections(
     ----------
     means : DataFrame
         ``label, estimate, ci_low, ci_high``; the first row is the mean without correction. Rows without an estimate are
-        named and left empty; intervals without an end run to the edge.
+        named and left empty; intervals without an end, and those of methods far from all others, run to the edge.
     unit : str
         Words for the horizontal axis.
     caption, alt_text : str, optional
@@ -46,8 +46,7 @@ def corrections(
     n = len(drawn)
     ax = new_axes(PAGE_WIDTH, float(np.clip(1.1 + 0.26 * n, 2.0, 9.0))) if ax is None else ax
     at = np.arange(n)[::-1]
-    ends = drawn[["estimate", "ci_low", "ci_high"]].replace([np.inf, -np.inf], np.nan).to_numpy(float)
-    left, right = float(np.nanmin([np.nanmin(ends), 0.0])), float(np.nanmax([np.nanmax(ends), 0.0]))
+    left, right = _limits(drawn)
     edge = 0.06 * (right - left)
     low = drawn["ci_low"].clip(lower=left - edge)
     high = drawn["ci_high"].clip(upper=right + edge)
@@ -55,8 +54,9 @@ def corrections(
     ax.axvline(0, color=GREY, linestyle=":", linewidth=1.1, zorder=1)
     ax.axvline(float(drawn["estimate"].iloc[0]), color=BLACK, linewidth=0.8, alpha=0.5, zorder=1)
     ax.hlines(at, low, high, color=colours, linewidth=1.6, zorder=2)
-    ax.scatter(drawn["estimate"], at, s=30, color=colours, marker="o", zorder=3)
-    ax.set_yticks(at, [label(name, 32) for name in drawn["label"]])
+    inside = drawn["estimate"].between(left - edge, right + edge).to_numpy()
+    ax.scatter(drawn["estimate"][inside], at[inside], s=30, color=np.array(colours)[inside], marker="o", zorder=3)
+    ax.set_yticks(at, [label(name, 36) for name in drawn["label"]])
     ax.tick_params(axis="y", length=0)
     ax.set(xlabel=label(unit), xlim=(left - edge, right + edge), ylim=(-0.6, n - 0.4))
     _numbers(ax, drawn, at)
@@ -71,6 +71,16 @@ def corrections(
         f"{span}.",
     )
     return ax
+
+
+def _limits(drawn: pd.DataFrame) -> tuple[float, float]:
+    """Ends of the axis: all that lies near the mean without correction, so that one wild method hides no other."""
+    ends = drawn[["estimate", "ci_low", "ci_high"]].replace([np.inf, -np.inf], np.nan).to_numpy(float)
+    middle = ends[0, 0]
+    reach = np.nanmax(np.abs(ends - middle), axis=1, initial=0.0)
+    widest = 4 * float(np.median(reach[reach > 0])) if (reach > 0).any() else 1.0
+    near = np.clip(ends, middle - widest, middle + widest)
+    return float(np.nanmin([np.nanmin(near), 0.0])), float(np.nanmax([np.nanmax(near), 0.0]))
 
 
 def _numbers(ax: Axes, drawn: pd.DataFrame, at: np.ndarray) -> None:

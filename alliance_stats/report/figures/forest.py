@@ -20,6 +20,7 @@ from alliance_stats.report.figures.canvas import (
     figure_of,
     house_style,
     label,
+    name_label,
     new_axes,
 )
 from alliance_stats.report.frames import need_columns, need_rows
@@ -98,12 +99,12 @@ def forest(
     own = ax is None
     ax = _axes(len(lines), heads, drawn) if ax is None else ax
     height = _line_height(ax, lines, own)
-    _draw(ax, drawn, lines, height)
-    if height >= 0.6 * _LEAST:
+    named = height >= 0.6 * _LEAST
+    _draw(ax, drawn, lines, height, named)
+    if named:
         _write(ax, lines, heads, mean, height, correlations, unit)
     else:
-        last = lines[-1].at
-        ax.set_yticks([last], [mean], fontsize=8)
+        ax.set_yticks([lines[-1].at + _room(height)], [mean], fontsize=8)
         ax.set_ylabel(f"Effects ({len(drawn)})")
     ax.set_xlabel(label(unit))
     if correlations:
@@ -162,7 +163,31 @@ def _line_height(ax: Axes, lines: list[_Line], own: bool) -> float:
     return float((total - (1.0 if own else 0.0)) / n)
 
 
-def _draw(ax: Axes, drawn: pd.DataFrame, lines: list[_Line], height: float) -> None:
+def _room(height: float) -> float:
+    """Half the height of a diamond, in lines: less than a line, or more where lines are thin."""
+    return max(0.36, 0.06 / height)
+
+
+def _bands(ax: Axes, lines: list[_Line]) -> None:
+    """Shade every other study, where studies have several effects, one below the other."""
+    shaded, before = False, None
+    runs: list[tuple[float, float, bool]] = []
+    for line in lines:
+        name = line.row["label"] if line.kind == "effect" else None
+        if name is not None and name == before:
+            runs[-1] = (runs[-1][0], line.at, runs[-1][2])
+        elif name is not None:
+            shaded = not shaded if before is not None else True
+            runs.append((line.at, line.at, shaded))
+        before = name
+    if all(first == last for first, last, _ in runs):
+        return
+    for first, last, dark in runs:
+        if dark:
+            ax.axhspan(first - 0.5, last + 0.5, color=GREY, alpha=0.09, linewidth=0, zorder=0)
+
+
+def _draw(ax: Axes, drawn: pd.DataFrame, lines: list[_Line], height: float, named: bool) -> None:
     largest = float(drawn["weight"].max())
     side = 72 * min(height, _LINE) * 0.72  # of the heaviest square, in points
     rows = [line for line in lines if line.kind == "effect"]
@@ -171,23 +196,27 @@ def _draw(ax: Axes, drawn: pd.DataFrame, lines: list[_Line], height: float) -> N
         np.array([line.row[name] for line in rows], float) for name in ("ci_low", "ci_high", "estimate", "weight")
     )
     ax.axvline(0, color=GREY, linestyle=":", linewidth=1.1, zorder=1)
-    ax.hlines(at, low, high, color=BLUE, linewidth=float(np.clip(6 * height, 0.4, 1.3)), zorder=2)
+    faint = 1.0 if named else 0.45
+    ax.hlines(at, low, high, color=BLUE, linewidth=float(np.clip(6 * height, 0.4, 1.3)), alpha=faint, zorder=2)
     size = side**2 * np.maximum(weight / largest, 0.02) if largest > 0 else np.full(at.size, side**2 / 4)
+    size = size if named else np.maximum(size, 4.0)
+    if named:
+        _bands(ax, lines)
     ax.scatter(estimate, at, s=size, marker="s", color=BLUE, linewidth=0, zorder=3)
     for line in lines:
         if line.kind in ("group", "mean"):
-            _diamond(ax, line, BLACK if line.kind == "mean" else GREY)
+            _diamond(ax, line, BLACK if line.kind == "mean" else GREY, 0.36 if named else _room(height))
     whole = lines[-1].row["estimate"]
     ax.axvline(float(whole), color=BLACK, linewidth=0.7, alpha=0.45, zorder=1)
-    ax.set_ylim(lines[-1].at + 0.9, -1.6)
+    ax.set_ylim(lines[-1].at + (0.9 if named else 2.5 * _room(height)), -1.6)
 
 
-def _diamond(ax: Axes, line: _Line, colour: str) -> None:
-    row, half = line.row, 0.36
+def _diamond(ax: Axes, line: _Line, colour: str, half: float) -> None:
+    row, at = line.row, line.at if half <= 0.36 else line.at + half
     if pd.notna(row.get("pi_low")):
-        ax.hlines(line.at, row["pi_low"], row["pi_high"], color=GREY, linewidth=2, zorder=2)
+        ax.hlines(at, row["pi_low"], row["pi_high"], color=GREY, linewidth=2, zorder=2)
     across = [row["ci_low"], row["estimate"], row["ci_high"], row["estimate"]]
-    ax.fill(across, [line.at, line.at - half, line.at, line.at + half], color=colour, zorder=3, linewidth=0)
+    ax.fill(across, [at, at - half, at, at + half], color=colour, zorder=3, linewidth=0)
 
 
 def _write(
@@ -196,7 +225,7 @@ def _write(
     """Names and the user's columns on the left, estimates on the right, headings over them."""
     size = float(np.clip(72 * height * 0.62, 5.0, 8.0))
     rows = [line.row for line in lines if line.kind == "effect"]
-    names = [label(row["label"], 34) for row in rows]
+    names = _names(lines)
     cells = {name: [_cell(row[name]) for row in rows] for name in heads}
     widths = [max(map(len, [head, *cells[name]])) + _GAP for name, head in heads.items()]
     first = max([len(mean) + 2, *map(len, names), *(len(_heading(line)) for line in lines)]) + _GAP
@@ -235,6 +264,16 @@ def _write(
             bold = "bold" if line.kind == "mean" else "normal"
             write(_numbers(line.row, correlations), line.at, 6, color="#333333", fontweight=bold)
     ax.spines["left"].set_visible(False)
+
+
+def _names(lines: Sequence[_Line]) -> list[str]:
+    """Names of the effects; that of a study is not said again in the line below."""
+    found, before = [], None
+    for line in lines:
+        if line.kind == "effect":
+            found.append("" if line.row["label"] == before else name_label(line.row["label"]))
+        before = line.row["label"] if line.kind == "effect" else None
+    return found
 
 
 def _heading(line: _Line) -> str:

@@ -16,7 +16,7 @@ from alliance_stats.meta.bias.egger import EggerResult
 from alliance_stats.meta.bias.pictures import draw_comparison
 from alliance_stats.meta.multilevel_result import MultilevelResult
 from alliance_stats.meta.pooled_result import scale_of
-from alliance_stats.report.sentences import Sentences, join
+from alliance_stats.report.sentences import Sentences, join, literal
 from alliance_stats.report.tables import ResultTable
 from alliance_stats.study.meta.part import Asked, Part, drawn_if_possible, section, unanswered
 
@@ -30,6 +30,12 @@ _DEPENDENT = ("PET", "PEESE", "PET-PEESE", "3PSM", "4PSM", "Vevea-Woods (moderat
 _INDEPENDENT = ("trim and fill (L0)", "trim and fill (R0)", "p-uniform*")
 _ALL = "All effects"
 _ONE = "One effect per study"
+#: Methods as the page names them.
+_NAMES = {
+    "uncorrected": "Without correction",
+    "trim and fill (L0)": "Trim and fill (L0)",
+    "trim and fill (R0)": "Trim and fill (R0)",
+}
 #: Fewest effects and studies of the section.
 _LEAST = 3
 _COLUMNS = ["block", "method", "estimate", "std_error", "ci_low", "ci_high", "tau2", "r", "r_low", "r_high"]
@@ -44,6 +50,12 @@ class _Found:
     selection: Any = None
     filled: Any = None
     failed: list[str] = field(default_factory=list)
+
+    @property
+    def converged(self) -> bool:
+        """Whether every estimate was found."""
+        results = [one for one in (self.egger, self.selection, self.filled) if one is not None]
+        return all(bool(one.glance()["converged"].iloc[0]) for one in results)
 
     def attempt(self, name: str, ask: Any) -> Any:
         """Ask for a result; None where the data do not allow it, and the reason is kept."""
@@ -93,6 +105,7 @@ def publication_bias(asked: Asked) -> Part:
         figure=drawn_ones[0] if drawn_ones else None,
         more_figures=tuple(drawn_ones[1:]),
         notes=_notes(asked, found, direction, k),
+        converged=found.converged,
     )
     return Part(answer, _methods(asked, found))
 
@@ -105,17 +118,15 @@ def _direction(asked: Asked) -> str:
 
 def _asked_for(asked: Asked, direction: str) -> _Found:
     found = _Found()
-    report, level = asked.coded.study.report, asked.level
-    how: dict[str, Any] = {"alternative": direction, "level": level, "seed": report.seed, "n_boot": report.n_boot}
+    report = asked.coded.study.report
+    how: dict[str, Any] = {"alternative": direction, "seed": report.seed, "n_boot": report.n_boot}
     how["progress"] = asked.progress
     frame = asked.main.effects
     dependent = isinstance(asked.main, MultilevelResult) and asked.coded.dependent
     cluster = "study" if dependent else None
     rho = asked.coded.study.model.rho
     test = {"test": "z"} if dependent else {"test": "knha"}
-    found.egger = found.attempt(
-        "Egger's test", lambda: bias.egger(frame, cluster=cluster, rho=rho, level=level, **test)
-    )
+    found.egger = found.attempt("Egger's test", lambda: bias.egger(frame, cluster=cluster, rho=rho, **test))
     methods = _DEPENDENT if dependent else (*_DEPENDENT, *_INDEPENDENT)
     block = _ALL if dependent else ""
     both = found.attempt("Corrections", lambda: bias.compare(frame, methods=methods, cluster=cluster, **how))
@@ -127,15 +138,15 @@ def _asked_for(asked: Asked, direction: str) -> _Found:
         if one is not None:
             found.comparisons.append((_ONE, one))
     side = "left" if direction == "greater" else "right"
-    found.filled = found.attempt("Trim and fill", lambda: bias.trim_fill(single, side=side, level=level))
-    found.selection = _selection(frame, direction, level)
+    found.filled = found.attempt("Trim and fill", lambda: bias.trim_fill(single, side=side))
+    found.selection = _selection(frame, how, cluster)
     return found
 
 
-def _selection(frame: pd.DataFrame, direction: str, level: float) -> Any:
-    """The three-parameter selection model for the figure of its weights (its interval stands in the table)."""
+def _selection(frame: pd.DataFrame, how: dict[str, Any], cluster: str | None) -> Any:
+    """The selection model with one step, for the figure and the numbers of its weights."""
     try:
-        return bias.selection(frame, "3PSM", alternative=direction, level=level)
+        return bias.selection(frame, "3PSM", cluster=cluster, **how)
     except DataError:
         return None
 
@@ -148,7 +159,7 @@ def _table(comparisons: list[tuple[str, ComparisonResult]]) -> pd.DataFrame:
     if not frames:
         return pd.DataFrame(columns=[*_COLUMNS, "note"])
     frame = pd.concat(frames, ignore_index=True)
-    frame["method"] = frame["method"].replace({"uncorrected": "Without correction"})
+    frame["method"] = frame["method"].replace(_NAMES)
     return frame[[*_COLUMNS, *(name for name in frame.columns if name not in _COLUMNS)]]
 
 
@@ -182,9 +193,11 @@ def _egger_table(result: EggerResult) -> ResultTable:
 
 def _drawn_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of the figure of corrections: named, and those that have an estimate."""
-    known = table[table["estimate"].notna()]
-    one = known["block"] == _ONE
-    named = known["method"].where(~one, known["method"] + ", one effect per study")
+    if not len(table) or pd.isna(table["estimate"].iloc[0]):
+        return table.head(0)  # nothing to compare with
+    one = table["block"] == _ONE
+    known = table[table["estimate"].notna() & ~(one & (table["method"] == "Without correction"))]
+    named = known["method"].where(known["block"] != _ONE, known["method"] + ", by study")
     return known.assign(term=named)[["term", "estimate", "ci_low", "ci_high"]].reset_index(drop=True)
 
 
@@ -207,6 +220,8 @@ def _sentences(found: _Found) -> list[str]:
         n = found.filled.trimmed.n
         said = "no study missing" if n == 0 else f"{count(n, 'study', 'studies')} missing"
         parts.append(f"Trim and fill{one} found {said} on the {found.filled.side}.")
+    if found.selection is not None:
+        parts.append(found.selection.report())
     return parts or ["No method for publication bias could be used; the reasons stand below."]
 
 
@@ -220,6 +235,8 @@ def _notes(asked: Asked, found: _Found, direction: str, k: int) -> tuple[str, ..
         failed = rows[rows["estimate"].isna()]
         where = f" ({block.lower()})" if block else ""
         notes += [f"{row['term']}{where}: {row['note']}" for row in failed.to_dict("records")]
+    if found.selection is not None:
+        notes += [f"Selection model with one step: {note}" for note in found.selection.notes()]
     notes += found.failed
     if k < 20:
         notes.append(f"With {k} effects no method tells bias of publication from chance or from other differences.")
@@ -242,9 +259,12 @@ def _methods(asked: Asked, found: _Found) -> tuple[str, ...]:
         )
     if found.comparisons:
         lines.append(
-            f"The mean was corrected by PET-PEESE {cite('pet peese')}, selection models with steps at one-sided p = "
-            f".025 and .5 {cite('step functions')} and with weights fixed beforehand {cite('fixed weights')}, trim and "
-            f"fill {cite('trim and fill')} and p-uniform* {cite('p-uniform*')}, side by side {cite('no best method')}."
+            Sentences(
+                f"The mean was corrected by PET-PEESE {cite('pet peese')}, selection models with steps at one-sided "
+                f"*p* = .025 and .5 {cite('step functions')} and with weights fixed beforehand {cite('fixed weights')}, "
+                f"trim and fill {cite('trim and fill')} and {literal('p-uniform*')} {cite('p-uniform*')}, side by side "
+                f"{cite('no best method')}."
+            )
         )
     if dependent:
         n = asked.coded.study.report.n_boot

@@ -64,7 +64,6 @@ def levels(frame: pd.DataFrame, options: ModelOptions, **changes: object) -> Mai
         "method": options.method,
         "robust": None if options.robust == "none" else options.robust,
         "test": options.test or "z",
-        "level": options.level,
     }
     result = multilevel(frame, **{**how, **changes})  # type: ignore[arg-type]
     errors = result.table()["std_error"].to_numpy(np.float64)
@@ -81,15 +80,15 @@ def pooled(frame: pd.DataFrame, options: ModelOptions) -> tuple[PooledResult, tu
     k = len(frame)
     if k == 1:
         only = "There is 1 study: its effect is shown, nothing is pooled, and nothing is known about others."
-        return pool(frame, "EE", "z", level=options.level), (only,)
+        return pool(frame, "EE", "z"), (only,)
     test = options.test or "knha"
     try:
-        return pool(frame, options.method, test, level=options.level), ()
+        return pool(frame, options.method, test), ()
     except DesignError as refusal:
         if test != "knha":
             raise
         remark = f'{refusal} Knapp and Hartung\'s factor was not let fall below 1 (test = "adhoc").'
-        return pool(frame, options.method, "adhoc", level=options.level), (remark,)
+        return pool(frame, options.method, "adhoc"), (remark,)
 
 
 def few(coded: Coded) -> tuple[str, ...]:

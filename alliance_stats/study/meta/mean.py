@@ -8,7 +8,7 @@ from alliance_stats.errors import count
 from alliance_stats.meta import figures
 from alliance_stats.meta.multilevel_result import MultilevelResult
 from alliance_stats.meta.pooled_result import scale_of
-from alliance_stats.meta.words import ESTIMATORS
+from alliance_stats.meta.words import ESTIMATORS, level_words
 from alliance_stats.report.numbers import bounded
 from alliance_stats.report.sentences import Sentences, join
 from alliance_stats.report.tables import ResultTable
@@ -37,10 +37,11 @@ def mean_effect(asked: Asked) -> Part:
         tables=tuple(tables),
         figure=orchard,
         model=result.describe(),
+        notes=(f"The figure is an orchard plot {asked.citations.cite('orchard')}.",) if orchard is not None else (),
         warnings=(*asked.remarks, *unsure, *_not_converged(asked)),
         converged=bool(result.glance()["converged"].iloc[0]),
     )
-    return Part(answer, _methods(asked, orchard is not None))
+    return Part(answer, _methods(asked))
 
 
 def _not_converged(asked: Asked) -> tuple[str, ...]:
@@ -122,7 +123,7 @@ def _forest_words(asked: Asked) -> list[str]:
     ]
 
 
-def _methods(asked: Asked, with_orchard: bool) -> tuple[str, ...]:
+def _methods(asked: Asked) -> tuple[str, ...]:
     result, cite = asked.main, asked.citations.cite
     found: list[str] = []
     if isinstance(result, MultilevelResult):
@@ -144,9 +145,7 @@ def _methods(asked: Asked, with_orchard: bool) -> tuple[str, ...]:
         )
     scale = scale_of(result.measure)
     if scale == "tanh":
-        found.append("Analyses were done on Fisher's z, and results carried back to r.")
-    if with_orchard:
-        found.append(f"The orchard plot {cite('orchard')} shows every effect with the mean.")
+        found.append(Sentences("Analyses were done on Fisher's z, and results carried back to *r*."))
     return tuple(found)
 
 
@@ -162,7 +161,7 @@ def _test_methods(asked: Asked, test: str) -> list[str]:
 
 def _levels_methods(asked: Asked, result: MultilevelResult) -> list[str]:
     cite = asked.citations.cite
-    levels = [level.name for level in result.structure.levels]
+    levels = [level_words(level.name) for level in result.structure.levels]
     model = (
         f"Studies had several effects, which were pooled in a multilevel model with random effects of "
         f"{' and of '.join(levels)}"

@@ -22,7 +22,6 @@ def methods(asked: Asked, parts: Sequence[Part]) -> Answer:
         "method": model.method,
         "test": model.test,
         "robust": model.robust,
-        "level": model.level,
     }
     return section(
         "methods",

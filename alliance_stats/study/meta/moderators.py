@@ -110,7 +110,7 @@ def fitted(asked: Asked, right: str) -> Fit:
         assert isinstance(result, MultilevelResult)
         return result
     method, test = asked.main.fit.method, asked.main.fit.test
-    found = regress(f"yi ~ {right}", asked.main.effects, method, test, level=options.level)
+    found = regress(f"yi ~ {right}", asked.main.effects, method, test)
     assert isinstance(found, RegressionResult)
     return found
 

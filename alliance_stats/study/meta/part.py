@@ -54,16 +54,6 @@ class Asked:
     citations: Citations = field(default_factory=Citations)
     progress: bool = False
 
-    @property
-    def level(self) -> float:
-        """Level of all intervals."""
-        return self.coded.study.model.level
-
-    @property
-    def multilevel(self) -> bool:
-        """Whether the main analysis has several levels."""
-        return isinstance(self.main, MultilevelResult)
-
 
 def section(
     key: str,

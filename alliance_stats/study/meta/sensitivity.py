@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError, count
@@ -14,9 +15,11 @@ from alliance_stats.meta.columns import STUDY
 from alliance_stats.meta.influence import cumulative, influence, leave_one_out
 from alliance_stats.meta.multilevel import multilevel
 from alliance_stats.meta.multilevel_result import MultilevelResult
+from alliance_stats.meta.pictures import axis_words
 from alliance_stats.meta.pool import pool
 from alliance_stats.meta.robust import robust
-from alliance_stats.report.numbers import number
+from alliance_stats.meta.words import level_words
+from alliance_stats.report.numbers import bounded, number
 from alliance_stats.report.sentences import Sentences, join
 from alliance_stats.report.tables import ResultTable
 from alliance_stats.study.meta.part import Asked, Part, drawn_if_possible, section, unanswered
@@ -83,37 +86,38 @@ def _row(words: str, model: Callable[[], object]) -> dict[str, object]:
         glance = model().glance().iloc[0]  # type: ignore[attr-defined]
     except DataError as refusal:
         return {"model": words, "note": str(refusal)}
-    return {"model": words, **{name: glance[name] for name in _ENDS}, "tau2": glance["tau2"], "note": ""}
+    tau2 = np.nan if glance["method"] == "EE" else glance["tau2"]
+    return {"model": words, **{name: glance[name] for name in _ENDS}, "tau2": tau2, "note": ""}
 
 
 def _for_levels(asked: Asked) -> dict[str, Callable[[], object]]:
-    frame, level, options = asked.coded.frame, asked.level, asked.coded.study.model
+    frame, options = asked.coded.frame, asked.coded.study.model
     path = asked.main.asked["random"] if isinstance(asked.main, MultilevelResult) else ""
     one = aggregate(frame, options.rho)
     other = "ML" if options.method == "REML" else "REML"
     return {
         "Three levels, sampling errors independent (rho = 0), model-based errors": lambda: multilevel(
-            frame, path, rho=0.0, robust=None, test="t", level=level
+            frame, path, rho=0.0, robust=None, test="t"
         ),
         "The main model with model-based errors": lambda: multilevel(
-            frame, path, rho=options.rho, robust=None, test="t", level=level
+            frame, path, rho=options.rho, robust=None, test="t"
         ),
-        f"The main model by {other}": lambda: multilevel(frame, path, rho=options.rho, method=other, level=level),
-        "Weights of correlated effects, robust errors": lambda: robust(frame, rho=options.rho, level=level),
-        "One effect per study, REML, Knapp-Hartung": lambda: pool(one, "REML", "knha", level=level),
-        "One effect per study, DerSimonian-Laird": lambda: pool(one, "DL", level=level),
-        "One effect per study, equal effects": lambda: pool(one, "EE", level=level),
+        f"The main model by {other}": lambda: multilevel(frame, path, rho=options.rho, method=other),
+        "Weights of correlated effects, robust errors": lambda: robust(frame, rho=options.rho),
+        "One effect per study, REML, Knapp-Hartung": lambda: pool(one, "REML", "knha"),
+        "One effect per study, DerSimonian-Laird": lambda: pool(one, "DL"),
+        "One effect per study, equal effects": lambda: pool(one, "EE"),
     }
 
 
 def _for_one_level(asked: Asked) -> dict[str, Callable[[], object]]:
-    frame, level = asked.main.effects, asked.level
+    frame = asked.main.effects
     others = {"REML": "REML", "ML": "ML", "DL": "DerSimonian-Laird", "PM": "Paule-Mandel", "SJ": "Sidik-Jonkman"}
     found: dict[str, Callable[[], object]] = {}
     for method, words in others.items():
-        found[f"{words}, Knapp-Hartung"] = lambda method=method: pool(frame, method, "knha", level=level)  # type: ignore[misc]
-    found["REML, normal distribution"] = lambda: pool(frame, "REML", "z", level=level)
-    found["Equal effects"] = lambda: pool(frame, "EE", level=level)
+        found[f"{words}, Knapp-Hartung"] = lambda method=method: pool(frame, method, "knha")  # type: ignore[misc]
+    found["REML, normal distribution"] = lambda: pool(frame, "REML", "z")
+    found["Equal effects"] = lambda: pool(frame, "EE")
     return found
 
 
@@ -144,7 +148,7 @@ def _rho_table(rho: pd.DataFrame) -> ResultTable:
     variances = [name for name in rho.columns if name.startswith("variance (")]
     formats = {"rho": "bounded", "estimate": "number:3", "std_error": "number:3", "ci_low": "interval:3"}
     headings = {"rho": "Correlation"}
-    headings |= {name: f"Variance of {name[10:-1]}" for name in variances}
+    headings |= {name: f"Variance of {level_words(name[10:-1])}" for name in variances}
     return ResultTable(
         rho,
         "The Mean Over Assumed Correlations of Sampling Errors",
@@ -250,7 +254,9 @@ def _cumulative(asked: Asked) -> tuple[pd.DataFrame, pd.DataFrame] | None:
 
 
 def _drawn(asked: Asked, steps: pd.DataFrame, one: pd.DataFrame) -> Axes:
-    return figures.cumulative(steps, one)
+    words = axis_words(asked.main.measure)
+    unit = "Mean effect" if words == "Effect" else f"Mean effect ({words})"
+    return figures.cumulative(steps, one, unit=unit)
 
 
 # ---- words -----------------------------------------------------------------------------------------------------------
@@ -263,20 +269,20 @@ def _sentences(models: pd.DataFrame, left_out: pd.DataFrame | None, rho: pd.Data
         most = left_out.iloc[0]
         found.append(
             Sentences.plain(
-                f"Without one study at a time, the mean stayed between {number(low)} and {number(high)}; it moved most "
-                f"without {most['left_out']} (by {number(most['change'], 3)})."
+                f"Without one study at a time, the mean stayed between {number(low, 3)} and {number(high, 3)}; it "
+                f"moved most without {most['left_out']} (by {number(most['change'], 3, keep_small=False)})."
             )
         )
     if rho is not None:
         low, high = rho["estimate"].min(), rho["estimate"].max()
         found.append(
-            f"With correlations of sampling errors from {number(rho['rho'].min())} to {number(rho['rho'].max())}, it "
-            f"lay between {number(low)} and {number(high)}."
+            f"With correlations of sampling errors from {bounded(rho['rho'].min(), 1)} to {bounded(rho['rho'].max())}, it "
+            f"lay between {number(low, 3)} and {number(high, 3)}."
         )
     known = models[models["estimate"].notna()]
     found.append(
-        f"By {count(len(known) - 1, 'other model')} it was {number(known['estimate'].iloc[1:].min())} to "
-        f"{number(known['estimate'].iloc[1:].max())}."
+        f"By {count(len(known) - 1, 'other model')} it was {number(known['estimate'].iloc[1:].min(), 3)} to "
+        f"{number(known['estimate'].iloc[1:].max(), 3)}."
     )
     return found
 

@@ -29,7 +29,7 @@ FILE_KEYS = ("path", "delimiter", "decimal", "encoding", "missing", "sheet", "he
 #: Roles of columns, in ``[effects]``; with ``measure`` and ``higher`` these are all of its keys.
 ROLES = ("study", "effect", "r", "n", "yi", "vi", "rater", "outcome", "year")
 EFFECTS_KEYS = (*ROLES, "measure", "higher")
-MODEL_KEYS = ("random", "rho", "method", "test", "robust", "level")
+MODEL_KEYS = ("random", "rho", "method", "test", "robust")
 MODERATOR_KEYS = ("each", "together")
 REPORT_KEYS = ("title", "columns", "by", "order", "alternative", "n_boot", "seed", "topic")
 #: Tests of the mean: for independent effects, or (z and t) for several levels without robust errors.
@@ -81,8 +81,6 @@ class ModelOptions:
         None: robust where a study has several effects, else Knapp and Hartung.
     robust : str
         Kind of robust standard errors; ``"auto"`` and ``"none"``.
-    level : float
-        Level of all intervals.
     """
 
     random: str | tuple[str, ...] | None = None
@@ -90,7 +88,6 @@ class ModelOptions:
     method: str = "REML"
     test: str | None = None
     robust: str = "auto"
-    level: float = 0.95
 
 
 @dataclass(frozen=True)
@@ -277,7 +274,6 @@ def _model(table: Mapping[str, Any], problems: list[str]) -> ModelOptions:
         choice_of(table, "method", (*METHODS, "FE"), "model", problems) or usual.method,
         choice_of(table, "test", TESTS, "model", problems),
         choice_of(table, "robust", ROBUST, "model", problems) or usual.robust,
-        number_of(table, "level", usual.level, "(0, 1)", lambda x: 0 < x < 1, "model", problems),
     )
 
 
