@@ -1,4 +1,4 @@
-"""The command line: ``alliance-stats report FILE``, ``alliance-stats meta FILE``. Arguments, progress, exit codes; no statistics.
+"""The command line: ``alliance-stats report FILE`` and ``alliance-stats meta FILE``; no statistics.
 
 Exit codes: 0 done; 1 a fault of ours; 2 the input is at fault; 3 a model did not converge (the report is written and
 says so).

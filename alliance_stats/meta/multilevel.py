@@ -193,8 +193,8 @@ def _fit(structure: Structure, part: FixedPart, method: str, begin: Floats | Non
     k, n = len(rows), len(part.names) + len(structure.levels)
     if k <= n:
         raise DesignError(
-            f"The model has {len(part.names)} coefficients and {len(structure.levels)} variances, and the data "
-            f"{count(k, 'effect')}. Leave levels or moderators out, or find more studies."
+            f"The model has {count(len(part.names), 'coefficient')} and {count(len(structure.levels), 'variance')}, "
+            f"and the data {count(k, 'effect')}. Leave levels or moderators out, or find more studies."
         )
     of = problem(
         rows[EFFECT].to_numpy(np.float64), part.matrix, structure.covariance, len(structure.levels), method == "REML"

@@ -136,6 +136,8 @@ def _writer(kind: str | None, members: list[object], decimal: DecimalMark) -> Ca
         return lambda value, _: numbers.bounded(_n(value), shared, keep_small=False, decimal=decimal)
     if name == "interval":
         return lambda low, high: _interval_cell(low, high, given, decimal)
+    if name == "interval_bounded":
+        return lambda low, high: _bounded_interval(low, high, 2 if given is None else given, decimal)
     if name == "p":
         return lambda value, _: numbers.p_value(_n(value), decimal=decimal).removeprefix("= ")
     if name == "df":
@@ -150,6 +152,11 @@ def _interval_cell(low: object, high: object, places: int | None, decimal: Decim
     ends = _n(low), _n(high)
     missing = all(end != end for end in map(numbers.as_float, ends))
     return numbers.MISSING if missing else numbers.interval(*ends, places, decimal=decimal)
+
+
+def _bounded_interval(low: object, high: object, places: int, decimal: DecimalMark) -> str:
+    ends = [numbers.bounded(_n(end), places, keep_small=False, decimal=decimal) for end in (low, high)]
+    return numbers.MISSING if set(ends) == {numbers.MISSING} else f"[{', '.join(ends)}]"
 
 
 def _text_cell(value: object) -> object:

@@ -12,9 +12,10 @@ import pandas as pd
 from alliance_stats.errors import ColumnError, DataError, count, did_you_mean
 from alliance_stats.report.numbers import DecimalMark
 
-#: Kinds of column. ``interval`` shows its column and the next one as one cell ``[LL, UL]``;
-#: ``hidden`` is kept for the CSV only. Decimals may follow a colon: ``"number:3"``.
-KINDS = ("text", "number", "bounded", "p", "df", "whole", "interval", "hidden")
+#: Kinds of column. ``interval`` shows its column and the next one as one cell ``[LL, UL]``,
+#: ``interval_bounded`` without leading zeros; ``hidden`` is kept for the CSV only. Decimals may follow a colon:
+#: ``"number:3"``.
+KINDS = ("text", "number", "bounded", "p", "df", "whole", "interval", "interval_bounded", "hidden")
 #: Column whose value chooses a row's kind where a column's format is a mapping.
 ROW_KIND = "kind"
 #: Column that parts the rows into blocks, each under its own heading.

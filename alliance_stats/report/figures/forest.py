@@ -31,7 +31,7 @@ __all__ = ["forest"]
 #: Above this many lines names and numbers are left out, unless the axes are high enough.
 _NAMED = 450
 #: Height of a line in inches: with few lines, and at least.
-_LINE, _LEAST = 0.2, 0.13
+_LINE, _LEAST = 0.2, 0.145
 #: Width of a character over the font size, and the gap between columns in characters.
 _CHARACTER, _GAP = 0.54, 2
 _EFFECT = ["label", "estimate", "ci_low", "ci_high", "weight"]
@@ -146,7 +146,12 @@ def _axes(n: int, heads: Mapping[str, str], drawn: pd.DataFrame) -> Axes:
 
 
 def _width(drawn: pd.DataFrame, name: str, head: str) -> int:
-    return max(len(head), max(len(_cell(value)) for value in drawn[name])) + _GAP
+    return max(_bold(head), *(len(_cell(value)) for value in drawn[name])) + _GAP
+
+
+def _bold(text: str) -> int:
+    """Width of a bold text, in plain characters."""
+    return int(np.ceil(1.2 * len(label(text, 28))))
 
 
 def _cell(value: object) -> str:
@@ -227,7 +232,7 @@ def _write(
     rows = [line.row for line in lines if line.kind == "effect"]
     names = _names(lines)
     cells = {name: [_cell(row[name]) for row in rows] for name in heads}
-    widths = [max(map(len, [head, *cells[name]])) + _GAP for name, head in heads.items()]
+    widths = [max(_bold(head), *map(len, cells[name])) + _GAP for name, head in heads.items()]
     first = max([len(mean) + 2, *map(len, names), *(len(_heading(line)) for line in lines)]) + _GAP
     lefts = np.cumsum([0, first, *widths[:-1]]) if widths else np.array([0])
     total = first + sum(widths)

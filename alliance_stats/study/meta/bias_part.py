@@ -36,8 +36,8 @@ _NAMES = {
     "trim and fill (L0)": "Trim and fill (L0)",
     "trim and fill (R0)": "Trim and fill (R0)",
 }
-#: Fewest effects and studies of the section.
-_LEAST = 3
+#: Fewest studies of the section: with less, every correction is chance.
+_LEAST = 5
 _COLUMNS = ["block", "method", "estimate", "std_error", "ci_low", "ci_high", "tau2", "r", "r_low", "r_high"]
 
 
@@ -125,8 +125,8 @@ def _asked_for(asked: Asked, direction: str) -> _Found:
     dependent = isinstance(asked.main, MultilevelResult) and asked.coded.dependent
     cluster = "study" if dependent else None
     rho = asked.coded.study.model.rho
-    test = {"test": "z"} if dependent else {"test": "knha"}
-    found.egger = found.attempt("Egger's test", lambda: bias.egger(frame, cluster=cluster, rho=rho, **test))
+    test = "z" if dependent else "knha"
+    found.egger = found.attempt("Egger's test", lambda: bias.egger(frame, cluster=cluster, rho=rho, test=test))
     methods = _DEPENDENT if dependent else (*_DEPENDENT, *_INDEPENDENT)
     block = _ALL if dependent else ""
     both = found.attempt("Corrections", lambda: bias.compare(frame, methods=methods, cluster=cluster, **how))
@@ -170,7 +170,7 @@ def _printed(asked: Asked, table: pd.DataFrame) -> ResultTable:
     if (shown["block"] == "").all():
         shown = shown.drop(columns="block")
     formats = {"estimate": "number:3", "std_error": "number:3", "ci_low": "interval:3", "tau2": "number:3"}
-    formats |= {"r": "bounded", "r_low": "interval:2"} if with_r else {}
+    formats |= {"r": "bounded", "r_low": "interval_bounded"} if with_r else {}
     headings: dict[str, str] = {"method": "Method", "tau2": "τ²"}
     headings |= {"r": Sentences("*r*"), "r_low": "95% CI"} if with_r else {}
     notes = [
@@ -197,7 +197,7 @@ def _drawn_rows(table: pd.DataFrame) -> pd.DataFrame:
         return table.head(0)  # nothing to compare with
     one = table["block"] == _ONE
     known = table[table["estimate"].notna() & ~(one & (table["method"] == "Without correction"))]
-    named = known["method"].where(known["block"] != _ONE, known["method"] + ", by study")
+    named = known["method"].where(known["block"] != _ONE, known["method"] + ", one per study")
     return known.assign(term=named)[["term", "estimate", "ci_low", "ci_high"]].reset_index(drop=True)
 
 
@@ -261,9 +261,9 @@ def _methods(asked: Asked, found: _Found) -> tuple[str, ...]:
         lines.append(
             Sentences(
                 f"The mean was corrected by PET-PEESE {cite('pet peese')}, selection models with steps at one-sided "
-                f"*p* = .025 and .5 {cite('step functions')} and with weights fixed beforehand {cite('fixed weights')}, "
-                f"trim and fill {cite('trim and fill')} and {literal('p-uniform*')} {cite('p-uniform*')}, side by side "
-                f"{cite('no best method')}."
+                f"*p* = .025 and .5 {cite('step functions')} and with weights fixed beforehand "
+                f"{cite('fixed weights')}, trim and fill {cite('trim and fill')} and {literal('p-uniform*')} "
+                f"{cite('p-uniform*')}, side by side {cite('no best method')}."
             )
         )
     if dependent:

@@ -9,11 +9,14 @@ from alliance_stats.errors import DataError, DesignError, count
 from alliance_stats.meta.aggregate import aggregate
 from alliance_stats.meta.columns import STUDY
 from alliance_stats.meta.multilevel import multilevel
+from alliance_stats.meta.multilevel_result import MultilevelResult
 from alliance_stats.meta.pool import PooledResult, pool
 from alliance_stats.study.meta.coded import Coded
 from alliance_stats.study.meta.part import Main
 from alliance_stats.study.meta.study_file import ModelOptions
 
+#: With fewer studies Knapp and Hartung's factor may not fall below 1: by chance it can be next to 0 there.
+_FEW = 5
 #: Below this a standard error is rounding, not knowledge: all effects agree.
 _NO_ERROR = 1e-9
 
@@ -45,7 +48,7 @@ def main_model(coded: Coded) -> tuple[Main, tuple[str, ...]]:
         return result, (why, *remarks)
 
 
-def levels(frame: pd.DataFrame, options: ModelOptions, **changes: object) -> Main:
+def levels(frame: pd.DataFrame, options: ModelOptions, **changes: object) -> MultilevelResult:
     """Fit the multilevel model that is asked for.
 
     Raises
@@ -66,11 +69,15 @@ def levels(frame: pd.DataFrame, options: ModelOptions, **changes: object) -> Mai
         "test": options.test or "z",
     }
     result = multilevel(frame, **{**how, **changes})  # type: ignore[arg-type]
-    errors = result.table()["std_error"].to_numpy(np.float64)
-    if not (errors > _NO_ERROR).all():
+    table = result.table()
+    if not (table["std_error"].to_numpy(np.float64) > _NO_ERROR).all():
         raise DesignError(
             f"All {len(frame)} effects lie on the model exactly, so robust standard errors are 0. Check whether one "
             "effect was entered several times."
+        )
+    if len(table) == 1 and table["ci_low"].isna().any():
+        raise DesignError(
+            f"Robust errors of {count(result.n_clusters, 'study', 'studies')} have fewer than 1 degree of freedom."
         )
     return result
 
@@ -81,13 +88,16 @@ def pooled(frame: pd.DataFrame, options: ModelOptions) -> tuple[PooledResult, tu
     if k == 1:
         only = "There is 1 study: its effect is shown, nothing is pooled, and nothing is known about others."
         return pool(frame, "EE", "z"), (only,)
-    test = options.test or "knha"
+    test = options.test or ("knha" if k >= _FEW else "adhoc")
     try:
         return pool(frame, options.method, test), ()
-    except DesignError as refusal:
+    except DesignError:
         if test != "knha":
             raise
-        remark = f'{refusal} Knapp and Hartung\'s factor was not let fall below 1 (test = "adhoc").'
+        remark = (
+            f"All {k} effects agree exactly, so that Knapp and Hartung's standard errors would be 0; their factor was "
+            "not let fall below 1. Check whether one effect was entered several times."
+        )
         return pool(frame, options.method, "adhoc"), (remark,)
 
 

@@ -8,9 +8,9 @@ from alliance_stats.errors import count
 from alliance_stats.meta import figures
 from alliance_stats.meta.multilevel_result import MultilevelResult
 from alliance_stats.meta.pooled_result import scale_of
-from alliance_stats.meta.words import ESTIMATORS, level_words
+from alliance_stats.meta.words import ESTIMATORS, bounded_interval, level_words
 from alliance_stats.report.numbers import bounded
-from alliance_stats.report.sentences import Sentences, join
+from alliance_stats.report.sentences import Sentences, full, join
 from alliance_stats.report.tables import ResultTable
 from alliance_stats.study.meta.main_model import few
 from alliance_stats.study.meta.part import Asked, Part, drawn, drawn_if_possible, numbers_of_result, section
@@ -32,7 +32,7 @@ def mean_effect(asked: Asked) -> Part:
         "results",
         "Mean effect",
         "How large is the effect on average, and how much do effects differ?",
-        result.report(),
+        result.report() if len(result.effects) > 1 else _only(asked),
         numbers,
         tables=tuple(tables),
         figure=orchard,
@@ -42,6 +42,19 @@ def mean_effect(asked: Asked) -> Part:
         converged=bool(result.glance()["converged"].iloc[0]),
     )
     return Part(answer, _methods(asked))
+
+
+def _only(asked: Asked) -> Sentences:
+    """The effect of the one study."""
+    back = on_known_scale(asked)
+    known = scale_of(asked.main.measure) == "tanh"
+    text = join("The only study has the effect", full(asked.main.table().iloc[0], "z" if known else "b"))
+    if known and back is not None:
+        row = back.iloc[0]
+        text = text + Sentences(
+            f" (*r* = {bounded(row['estimate'])}, 95% CI {bounded_interval(row['ci_low'], row['ci_high'])})"
+        )
+    return text + "."
 
 
 def _not_converged(asked: Asked) -> tuple[str, ...]:
@@ -63,7 +76,7 @@ def on_known_scale(asked: Asked) -> pd.DataFrame | None:
 
 
 def _back_table(back: pd.DataFrame, scale: str) -> ResultTable:
-    kind = "bounded" if scale == "tanh" else "number:2"
+    kind, ends = ("bounded", "interval_bounded") if scale == "tanh" else ("number:2", "interval:2")
     known = back["pi_low"].notna().any()
     frame = back if known else back.drop(columns=["pi_low", "pi_high"])
     notes = ["CI = confidence interval; PI = prediction interval (of the true effects of new studies)."]
@@ -71,7 +84,7 @@ def _back_table(back: pd.DataFrame, scale: str) -> ResultTable:
         notes.append(
             "“Mean of r” averages r over the distribution of true effects; “r at the mean z” is r of the middle one."
         )
-    formats = {"estimate": kind, "ci_low": "interval:2"} | ({"pi_low": "interval:2"} if known else {})
+    formats = {"estimate": kind, "ci_low": ends} | ({"pi_low": ends} if known else {})
     headings = {"what": "", "estimate": Sentences("*r*") if scale == "tanh" else "Ratio", "ci_low": "95% CI"}
     headings |= {"pi_low": "95% PI"} if known else {}
     title = "The Mean as a Correlation" if scale == "tanh" else "The Mean as a Ratio"
@@ -118,8 +131,8 @@ def _forest_words(asked: Asked) -> list[str]:
         return ["The figure shows the 1 effect with its interval."]
     return [
         Sentences(f"The {count(k, 'effect')} ranged from {span}."),
-        f"{positive} of {k} {'was' if positive == 1 else 'were'} positive, and the intervals of {clear} "
-        f"{'leaves' if clear == 1 else 'leave'} out 0.",
+        f"{positive} of {k} {'was' if positive == 1 else 'were'} positive, and the "
+        f"{'interval of 1 leaves' if clear == 1 else f'intervals of {clear} leave'} out 0.",
     ]
 
 

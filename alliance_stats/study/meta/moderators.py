@@ -106,9 +106,7 @@ def fitted(asked: Asked, right: str) -> Fit:
     """
     options = asked.coded.study.model
     if isinstance(asked.main, MultilevelResult):
-        result = levels(asked.coded.frame, options, mods=right)
-        assert isinstance(result, MultilevelResult)
-        return result
+        return levels(asked.coded.frame, options, mods=right)
     method, test = asked.main.fit.method, asked.main.fit.test
     found = regress(f"yi ~ {right}", asked.main.effects, method, test)
     assert isinstance(found, RegressionResult)

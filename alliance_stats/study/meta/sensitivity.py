@@ -18,7 +18,6 @@ from alliance_stats.meta.multilevel_result import MultilevelResult
 from alliance_stats.meta.pictures import axis_words
 from alliance_stats.meta.pool import pool
 from alliance_stats.meta.robust import robust
-from alliance_stats.meta.words import level_words
 from alliance_stats.report.numbers import bounded, number
 from alliance_stats.report.sentences import Sentences, join
 from alliance_stats.report.tables import ResultTable
@@ -32,6 +31,8 @@ _QUESTION = "Does the result hang on single studies, on an assumption, or on the
 _LEAST = 3
 #: Up to so many studies each is shown left out; above, those that move the mean most.
 _ALL_SHOWN, _MOST_MOVING = 40, 15
+#: A change that would be printed as 0.
+_NO_CHANGE = 0.0005
 _ENDS = ["estimate", "std_error", "ci_low", "ci_high"]
 
 
@@ -96,14 +97,12 @@ def _for_levels(asked: Asked) -> dict[str, Callable[[], object]]:
     one = aggregate(frame, options.rho)
     other = "ML" if options.method == "REML" else "REML"
     return {
-        "Three levels, sampling errors independent (rho = 0), model-based errors": lambda: multilevel(
-            frame, path, rho=0.0, robust=None, test="t"
-        ),
+        "Three levels, rho = 0, model-based errors": lambda: multilevel(frame, path, rho=0.0, robust=None, test="t"),
         "The main model with model-based errors": lambda: multilevel(
             frame, path, rho=options.rho, robust=None, test="t"
         ),
         f"The main model by {other}": lambda: multilevel(frame, path, rho=options.rho, method=other),
-        "Weights of correlated effects, robust errors": lambda: robust(frame, rho=options.rho),
+        "Weights of correlated effects (RVE)": lambda: robust(frame, rho=options.rho),
         "One effect per study, REML, Knapp-Hartung": lambda: pool(one, "REML", "knha"),
         "One effect per study, DerSimonian-Laird": lambda: pool(one, "DL"),
         "One effect per study, equal effects": lambda: pool(one, "EE"),
@@ -148,7 +147,7 @@ def _rho_table(rho: pd.DataFrame) -> ResultTable:
     variances = [name for name in rho.columns if name.startswith("variance (")]
     formats = {"rho": "bounded", "estimate": "number:3", "std_error": "number:3", "ci_low": "interval:3"}
     headings = {"rho": "Correlation"}
-    headings |= {name: f"Variance of {level_words(name[10:-1])}" for name in variances}
+    headings |= {name: f"τ² ({name[10:-1]})" for name in variances}
     return ResultTable(
         rho,
         "The Mean Over Assumed Correlations of Sampling Errors",
@@ -267,17 +266,16 @@ def _sentences(models: pd.DataFrame, left_out: pd.DataFrame | None, rho: pd.Data
     if left_out is not None and left_out["estimate"].notna().any():
         low, high = left_out["estimate"].min(), left_out["estimate"].max()
         most = left_out.iloc[0]
-        found.append(
-            Sentences.plain(
-                f"Without one study at a time, the mean stayed between {number(low, 3)} and {number(high, 3)}; it "
-                f"moved most without {most['left_out']} (by {number(most['change'], 3, keep_small=False)})."
-            )
-        )
+        text = f"Without one study at a time, the mean stayed between {number(low, 3)} and {number(high, 3)}"
+        if abs(most["change"]) >= _NO_CHANGE:
+            by = number(most["change"], 3, keep_small=False)
+            text += f"; it moved most without {most['left_out']} (by {by})"
+        found.append(Sentences.plain(f"{text}."))
     if rho is not None:
         low, high = rho["estimate"].min(), rho["estimate"].max()
+        ends = f"{bounded(rho['rho'].min())} to {bounded(rho['rho'].max())}"
         found.append(
-            f"With correlations of sampling errors from {bounded(rho['rho'].min(), 1)} to {bounded(rho['rho'].max())}, it "
-            f"lay between {number(low, 3)} and {number(high, 3)}."
+            f"With correlations of sampling errors from {ends}, it lay between {number(low, 3)} and {number(high, 3)}."
         )
     known = models[models["estimate"].notna()]
     found.append(
