@@ -123,8 +123,11 @@ def orchard(
 
     Parameters
     ----------
-    result, by, back, unit, ax
+    result, back, unit, ax
         As for :func:`forest`.
+    by : str, optional
+        Column of groups. Where it is the only moderator of the result, means are those of its model; else each group is
+        pooled on its own.
     """
     from alliance_stats.report.figures.orchard import orchard as draw
 
@@ -140,7 +143,10 @@ def orchard(
             "std_error": np.sqrt(frame[VARIANCE].to_numpy(np.float64)),
         }
     )
-    means = result.glance()[list(_ALL)].assign(group="All effects") if by is None else _group_means(result, by)
+    if by is None:
+        means = result.glance()[list(_ALL)].assign(group="All effects")
+    else:
+        means = _model_means(result, by) if _is_moderator(result, by) else _group_means(result, by)
     words = _axis(result, how)
     return draw(_carried(fruits, how), _carried(means, how), unit=unit or words, ax=ax)
 
@@ -300,6 +306,20 @@ def _group_means(result: Drawable, by: str) -> pd.DataFrame:
             glance = pool(own, "EE", level=result.level).glance()
         rows.append(glance[list(_ALL)].assign(group=str(name)))
     return pd.concat(rows, ignore_index=True)
+
+
+def _is_moderator(result: Drawable, by: str) -> bool:
+    """Whether a column is the only moderator of a fit."""
+    if not isinstance(result, MultilevelResult | RegressionResult):
+        return False
+    return [name for name in result.part.variables if name != EFFECT] == [by]
+
+
+def _model_means(result: Drawable, by: str) -> pd.DataFrame:
+    """The model's mean of each category: ``group`` and both intervals; in order of appearance."""
+    assert isinstance(result, MultilevelResult | RegressionResult)
+    new = pd.DataFrame({by: result.effects[by].drop_duplicates()})
+    return result.predict(new)[list(_ALL)].assign(group=new[by].astype(str))
 
 
 def _again(result: Drawable, own: pd.DataFrame) -> pd.DataFrame:

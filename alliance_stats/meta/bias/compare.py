@@ -84,6 +84,7 @@ def compare(
     methods: tuple[str, ...] | None = None,
     alternative: str = "greater",
     cluster: str | None = AUTO,
+    rho: float = 0.6,
     n_boot: int = 500,
     seed: int = 0,
     level: float = 0.95,
@@ -105,6 +106,8 @@ def compare(
         Column of studies that have several effects; by default ``study`` where one has. Then the mean without
         correction and PET-PEESE come from multilevel models with robust errors, intervals of selection models from a
         bootstrap; methods that know independent effects only say so in ``note``.
+    rho : float
+        Correlation of the sampling errors of one study, in the multilevel models.
     n_boot, seed, level, progress
         As in :func:`selection`.
 
@@ -121,7 +124,8 @@ def compare(
     observed = pooled(effects, 3, "a comparison of corrections", level=level)
     kept = observed.effects
     study = cluster_of(kept, cluster)
-    ways = _ways(kept, alternative, study, level, {"n_boot": n_boot, "seed": seed, "progress": progress})
+    boot = {"n_boot": n_boot, "seed": seed, "progress": progress}
+    ways = _ways(kept, alternative, study, rho, level, boot)
     wanted = list(ways) if methods is None else ["uncorrected", *(name for name in methods if name != "uncorrected")]
     for name in wanted:
         if name not in ways:
@@ -139,7 +143,7 @@ _Way = Callable[[], tuple[pd.Series, float]]
 
 
 def _ways(
-    kept: pd.DataFrame, alternative: str, study: str | None, level: float, boot: dict[str, Any]
+    kept: pd.DataFrame, alternative: str, study: str | None, rho: float, level: float, boot: dict[str, Any]
 ) -> dict[str, _Way]:
     side = "left" if alternative == "greater" else "right"
 
@@ -147,7 +151,7 @@ def _ways(
         if study is None:
             result = pooled(kept, 3, "pooling", level=level)
             return result.table().iloc[0], result.fit.tau2
-        fit = multilevel(kept, f"{study}/effect", cluster=study, level=level)
+        fit = multilevel(kept, f"{study}/effect", rho=rho, cluster=study, level=level)
         return fit.table().iloc[0], float(fit.variance()["variance"].sum())
 
     def filled(estimator: str) -> tuple[pd.Series, float]:
@@ -155,7 +159,7 @@ def _ways(
         return result.table().iloc[0], float(result.glance()["tau2"].iloc[0])
 
     def line(term: str) -> tuple[pd.Series, float]:
-        result = pet_peese(kept, alternative=alternative, cluster=study, level=level)
+        result = pet_peese(kept, alternative=alternative, cluster=study, rho=rho, level=level)
         fit = {"PET": result.pet, "PEESE": result.peese}[result.chosen if term == "PET-PEESE" else term]
         return result.table().iloc[["PET", "PEESE", "PET-PEESE"].index(term)], fit.tau2
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -129,9 +129,9 @@ def _asked_for(asked: Asked, direction: str) -> _Found:
     found.egger = found.attempt("Egger's test", lambda: bias.egger(frame, cluster=cluster, rho=rho, test=test))
     methods = _DEPENDENT if dependent else (*_DEPENDENT, *_INDEPENDENT)
     block = _ALL if dependent else ""
-    both = found.attempt("Corrections", lambda: bias.compare(frame, methods=methods, cluster=cluster, **how))
+    both = found.attempt("Corrections", lambda: bias.compare(frame, methods=methods, cluster=cluster, rho=rho, **how))
     if both is not None:
-        found.comparisons.append((block, both))
+        found.comparisons.append((block, _with_main(both, asked)))
     single = aggregate(frame, rho) if dependent else frame
     if dependent:
         one = found.attempt(_ONE, lambda: bias.compare(single, methods=_INDEPENDENT, cluster=None, **how))
@@ -141,6 +141,18 @@ def _asked_for(asked: Asked, direction: str) -> _Found:
     found.filled = found.attempt("Trim and fill", lambda: bias.trim_fill(single, side=side))
     found.selection = _selection(frame, how, cluster)
     return found
+
+
+def _with_main(found: ComparisonResult, asked: Asked) -> ComparisonResult:
+    """Put the main analysis where the mean without correction stands."""
+    rows = found.table()
+    main = asked.main.table().iloc[0]
+    shared = [name for name in rows.columns if name in main.index and name != "term"]
+    rows.loc[0, shared] = [main[name] for name in shared]
+    rows.loc[0, "tau2"] = float(asked.main.glance()["tau2"].iloc[0])
+    if scale_of(asked.main.measure) == "tanh":
+        rows.loc[0, ["r", "r_low", "r_high"]] = np.tanh(main[["estimate", "ci_low", "ci_high"]].to_numpy(np.float64))
+    return replace(found, rows=rows)
 
 
 def _selection(frame: pd.DataFrame, how: dict[str, Any], cluster: str | None) -> Any:

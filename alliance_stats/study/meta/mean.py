@@ -99,11 +99,13 @@ def forest_plot(asked: Asked) -> Part:
     columns = [name for name in report.columns if name in there and name != by]
     order = report.order if report.order in there else None
     gone = [name for name in (*report.columns, report.by, report.order) if name and name not in there]
-    notes = (
-        (f"Not shown, because they vary within studies whose effects were pooled into one: {', '.join(gone)}.",)
-        if gone
-        else ()
-    )
+    notes: list[str] = []
+    if gone:
+        notes.append(
+            f"Not shown, because they vary within studies whose effects were pooled into one: {', '.join(gone)}."
+        )
+    if len(result.effects) < len(asked.coded.frame):
+        notes.append("Each line is a study: its effects were pooled into one.")
     shown = drawn(asked.coded, lambda: figures.forest(result, by=by, columns=columns, order=order))
     sentences = join(*_forest_words(asked))
     answer = section(
@@ -113,7 +115,7 @@ def forest_plot(asked: Asked) -> Part:
         sentences,
         {"rows": vars(shown)["data"]["effects"]},
         figure=shown,
-        notes=notes,
+        notes=tuple(notes),
     )
     return Part(answer)
 

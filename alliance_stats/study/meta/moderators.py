@@ -301,9 +301,10 @@ def _figure(asked: Asked, one: Tried) -> Axes | None:
     fit = one.fit
     if fit is None:
         return None
-    if one.means is None:
+    means = one.means
+    if means is None:
         return drawn_if_possible(asked.coded, lambda: figures.bubble(fit, one.name))
     if asked.main.effects[one.name].nunique() > _MOST_CATEGORIES:
         return None
     asked.citations.cite("orchard")
-    return drawn_if_possible(asked.coded, lambda: figures.orchard(asked.main, by=one.name))
+    return drawn_if_possible(asked.coded, lambda: figures.orchard(means, by=one.name))

@@ -269,7 +269,9 @@ def _sentences(models: pd.DataFrame, left_out: pd.DataFrame | None, rho: pd.Data
         text = f"Without one study at a time, the mean stayed between {number(low, 3)} and {number(high, 3)}"
         if abs(most["change"]) >= _NO_CHANGE:
             by = number(most["change"], 3, keep_small=False)
-            text += f"; it moved most without {most['left_out']} (by {by})"
+            name = str(most["left_out"])
+            named = name if any(map(str.isalpha, name)) else f"study {name}"
+            text += f"; it moved most without {named} (by {by})"
         found.append(Sentences.plain(f"{text}."))
     if rho is not None:
         low, high = rho["estimate"].min(), rho["estimate"].max()
