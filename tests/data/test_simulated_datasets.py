@@ -13,7 +13,8 @@ from alliance_stats.data.registry import dataset_entry, dataset_folder
 from alliance_stats.errors import DataError
 from alliance_stats.simulate.files import check_ranges, write_simulated
 
-ALL = [name for name in als.datasets()["name"] if als.datasets().set_index("name").loc[name, "simulated"]]
+LISTED = als.datasets()
+ALL = LISTED.loc[LISTED["simulated"] & (LISTED["kind"] == "sessions"), "name"].tolist()
 every_set = pytest.mark.parametrize("name", ALL)
 
 
@@ -34,6 +35,8 @@ def check_near(found, expected, n_errors=3):
 
 def test_there_is_one_for_each_kind_of_question():
     assert ALL == ["simulated_alliance", "simulated_dropout", "simulated_ratings", "simulated_sites"]
+    effects = LISTED.loc[LISTED["simulated"] & (LISTED["kind"] == "effects"), "name"].tolist()
+    assert effects == ["simulated_effects"]
 
 
 @every_set

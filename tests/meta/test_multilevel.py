@@ -310,3 +310,12 @@ def test_leverage_sums_to_the_number_of_coefficients():
     assert_allclose(table["hat"].sum(), 3)
     assert_allclose(table["fitted"] + table["residual"], EFFECTS["yi"])
     assert table.index.tolist() == EFFECTS.index.tolist()
+
+
+def test_effects_that_are_all_equal_have_no_variance_and_no_crash():
+    # no residuals: the average information of the climb is exactly 0
+    frame = pd.DataFrame({"study": list("aabbcdee"), "yi": np.arctanh(0.3), "vi": 1 / np.arange(47, 55)})
+    fit = als.meta.multilevel(frame, robust=None)
+    assert fit.variance(intervals=False)["variance"].tolist() == [0, 0]
+    assert_allclose(fit.table()["estimate"], np.arctanh(0.3), rtol=1e-12)
+    assert fit.glance()["converged"][0]

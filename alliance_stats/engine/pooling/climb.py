@@ -137,8 +137,11 @@ def _step(at: Evaluation, inside: Bools, information: Floats) -> Floats:
     for _ in range(at.theta.size):
         places = np.flatnonzero(active)
         own = information[np.ix_(places, places)]
-        own = own + 1e-12 * np.trace(own) * np.eye(places.size)
         step[:] = 0.0
+        if not np.trace(own) > 0:  # no residuals at all: average information is 0, and variances that fall are 0
+            step[places] = np.where(at.slope[places] < 0, -at.theta[places], 0.0)
+            break
+        own = own + 1e-12 * np.trace(own) * np.eye(places.size)
         step[places] = np.linalg.solve(own, at.slope[places])
         hits = active & (at.theta + step < 0) & (at.theta == 0)
         if not hits.any():

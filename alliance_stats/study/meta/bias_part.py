@@ -105,6 +105,7 @@ def publication_bias(asked: Asked) -> Part:
         figure=drawn_ones[0] if drawn_ones else None,
         more_figures=tuple(drawn_ones[1:]),
         notes=_notes(asked, found, direction, k),
+        warnings=_not_converged(found),
         converged=found.converged,
     )
     return Part(answer, _methods(asked, found))
@@ -235,6 +236,13 @@ def _sentences(found: _Found) -> list[str]:
     if found.selection is not None:
         parts.append(found.selection.report())
     return parts or ["No method for publication bias could be used; the reasons stand below."]
+
+
+def _not_converged(found: _Found) -> tuple[str, ...]:
+    """What the page says about estimates that were not found."""
+    results = {"Egger's regression": found.egger, "The selection model": found.selection, "Trim and fill": found.filled}
+    failed = [name for name, one in results.items() if one is not None and not one.glance()["converged"].iloc[0]]
+    return tuple(f"{name} did not converge: its numbers are not final." for name in failed)
 
 
 def _notes(asked: Asked, found: _Found, direction: str, k: int) -> tuple[str, ...]:
