@@ -18,6 +18,7 @@ from alliance_stats.meta.multilevel_result import MultilevelResult
 from alliance_stats.meta.pictures import axis_words
 from alliance_stats.meta.pool import pool
 from alliance_stats.meta.robust import robust
+from alliance_stats.meta.sensitivity import SensitivityFrame
 from alliance_stats.report.numbers import bounded, number
 from alliance_stats.report.sentences import Sentences, join
 from alliance_stats.report.tables import ResultTable
@@ -43,7 +44,8 @@ def sensitivity(asked: Asked) -> Part:
         reason = f"{count(m, 'study', 'studies')}: none can be left out."
         return unanswered(_KEY, _HEADING, _QUESTION, reason)
     models = other_models(asked)
-    left_out = without_each(asked)
+    fits = _fits_without_each(asked)
+    left_out = None if fits is None else without_each(asked, fits)
     moved = most_influential(asked)
     rho = _over_rho(asked)
     steps = _cumulative(asked)
@@ -51,7 +53,11 @@ def sensitivity(asked: Asked) -> Part:
     tables += [] if rho is None else [_rho_table(rho)]
     tables += [] if left_out is None else [_left_out_table(asked, left_out)]
     tables += [] if moved is None else [_influence_table(moved)]
-    picture = None if steps is None else drawn_if_possible(asked.coded, lambda: _drawn(asked, *steps))
+    pictures = [
+        None if fits is None else drawn_if_possible(asked.coded, lambda: _left_out(fits)),
+        None if steps is None else drawn_if_possible(asked.coded, lambda: _drawn(asked, *steps)),
+    ]
+    shown = [axes for axes in pictures if axes is not None]
     answer = section(
         _KEY,
         _HEADING,
@@ -65,7 +71,8 @@ def sensitivity(asked: Asked) -> Part:
             "cumulative": None if steps is None else steps[0],
         },
         tables=tuple(tables),
-        figure=picture,
+        figure=shown[0] if shown else None,
+        more_figures=tuple(shown[1:]),
         notes=_notes(left_out, models),
     )
     return Part(answer, _methods(asked, steps is not None))
@@ -159,13 +166,17 @@ def _rho_table(rho: pd.DataFrame) -> ResultTable:
 # ---- single studies --------------------------------------------------------------------------------------------------
 
 
-def without_each(asked: Asked) -> pd.DataFrame | None:
-    """The mean without each study: ``left_out, k, estimate, …, change``, the largest change first."""
-    by = None if isinstance(asked.main, MultilevelResult) else STUDY
+def _fits_without_each(asked: Asked) -> SensitivityFrame | None:
+    """The main model without each study; None where none can be left out."""
     try:
-        frame = leave_one_out(asked.main, by=by or STUDY)
+        return leave_one_out(asked.main, by=STUDY)
     except DataError:
         return None
+
+
+def without_each(asked: Asked, fits: pd.DataFrame) -> pd.DataFrame:
+    """The mean without each study: ``left_out, k, estimate, …, change``, the largest change first."""
+    frame = pd.DataFrame(fits)
     frame = frame.assign(change=frame["estimate"] - float(asked.main.glance()["estimate"].iloc[0]))
     order = frame["change"].abs().to_numpy().argsort(kind="stable")[::-1]
     ranked = frame.iloc[order].reset_index(drop=True)
@@ -250,6 +261,12 @@ def _cumulative(asked: Asked) -> tuple[pd.DataFrame, pd.DataFrame] | None:
         return cumulative(one, year), one
     except DataError:
         return None
+
+
+def _left_out(fits: SensitivityFrame) -> Axes:
+    axes = fits.plot()
+    assert not isinstance(axes, tuple)  # panels are those of influence alone
+    return axes
 
 
 def _drawn(asked: Asked, steps: pd.DataFrame, one: pd.DataFrame) -> Axes:
