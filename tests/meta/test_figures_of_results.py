@@ -81,3 +81,27 @@ def test_subsets_without_an_effect_are_marked_in_the_gosh_plot():
 def test_every_meta_result_draws_these(kind):
     for fit in (als.meta.pool(EFFECTS), als.meta.multilevel(EFFECTS), als.meta.robust(EFFECTS)):
         assert len(fit.plot(kind).data["effects"]) == len(EFFECTS)
+
+
+def test_an_orchard_of_the_only_moderator_draws_the_means_of_its_model():
+    fit = als.meta.multilevel(EFFECTS, mods="0 + rater")
+    means = als.meta.figures.orchard(fit, by="rater").data["means"].set_index("group")["estimate"]
+    table = fit.table().set_index("term")["estimate"]
+    for group, value in means.items():
+        assert value == pytest.approx(table[f"rater[{group}]"], rel=1e-10)
+    alone = als.meta.figures.orchard(als.meta.multilevel(EFFECTS), by="rater").data["means"].set_index("group")
+    own = als.meta.multilevel(EFFECTS[EFFECTS["rater"] == means.index[0]]).table()["estimate"][0]
+    assert alone.loc[means.index[0], "estimate"] == pytest.approx(own, rel=1e-8)
+
+
+def test_axes_are_named_after_the_measure():
+    effects = als.meta.effect_sizes(pd.DataFrame({"r": [0.1, 0.2, 0.4], "n": [30, 40, 50]}), r="r", n="n")
+    assert als.meta.pool(effects).plot("funnel").get_xlabel() == "Fisher's z"
+    assert als.meta.bias.trim_fill(effects).plot().get_xlabel() == "Fisher's z"
+    assert als.meta.pool(effects.assign(x=1)[["yi", "vi"]], measure="SMD").plot("funnel").get_xlabel() == "Hedges' g"
+
+
+def test_a_multilevel_model_has_a_bubble_plot():
+    drawn = als.meta.multilevel(EFFECTS, mods="x").plot("bubble")
+    assert drawn.get_xlabel() == "x"
+    assert len(drawn.data["effects"]) == len(EFFECTS)

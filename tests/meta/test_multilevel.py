@@ -319,3 +319,13 @@ def test_effects_that_are_all_equal_have_no_variance_and_no_crash():
     assert fit.variance(intervals=False)["variance"].tolist() == [0, 0]
     assert_allclose(fit.table()["estimate"], np.arctanh(0.3), rtol=1e-12)
     assert fit.glance()["converged"][0]
+
+
+def test_levels_are_named_in_words():
+    from alliance_stats.meta.words import level_words
+
+    assert level_words("study") == "studies"
+    assert level_words("study/effect") == "effects within studies"
+    assert level_words("study/sample/effect") == "effects within samples"
+    assert level_words("year") == "levels of year"
+    assert level_words("study (rater: patient/observer)") == "levels of study (rater: patient/observer)"

@@ -171,3 +171,19 @@ def test_two_sections_of_one_key_are_refused():
 def test_one_table_or_note_alone_is_taken_as_one():
     section = Section("a", "A", tables=_table(), notes="Only one.")
     assert (len(section.tables), section.notes) == (1, ("Only one.",))
+
+
+def test_a_section_may_have_several_figures_numbered_through_the_page():
+    from alliance_stats.report.figures.canvas import new_axes
+
+    made = [new_axes() for _ in range(3)]
+    for number, axes in enumerate(made):
+        axes.caption = f"Figure of {number}"
+    sections = (
+        Section("a", "A", figure=made[0], more_figures=[made[1]]),
+        Section("b", "B", more_figures=[made[2]]),
+    )
+    page = render_html(Document("Title", sections=sections))
+    for number in range(3):
+        assert f"<b>Figure {number + 1}</b> Figure of {number}" in page
+    assert [len(one.figures) for one in sections] == [2, 1]

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.testing import assert_allclose
 
 from alliance_stats.errors import ColumnError, DataError
@@ -174,3 +175,61 @@ def test_missing_columns_are_named():
 def test_a_large_funnel_stays_a_small_file():
     assert len(svg_bytes(funnel(rows(5000), MEAN))) < 400_000
     assert png_bytes(funnel(rows(50), MEAN)) == png_bytes(funnel(rows(50), MEAN))
+
+
+def named(drawn):
+    """Names of effects in a forest plot, top down, with their lines."""
+    found = [(text.xy[1], text.get_text()) for text in drawn.texts if text.get_text().startswith("Study ")]
+    return [name for _, name in sorted(found)]
+
+
+def shaded(drawn):
+    """Bands across a forest plot, by their first and last line."""
+    bands = [patch for patch in drawn.patches if isinstance(patch, Rectangle)]
+    return [(band.get_y(), band.get_y() + band.get_height()) for band in bands]
+
+
+def test_a_study_with_several_effects_is_named_once_and_every_other_study_shaded():
+    effects = rows(6).assign(label=["Study a", "Study a", "Study b", "Study c", "Study c", "Study c"])
+    drawn = forest(effects, MEAN)
+    assert named(drawn) == ["Study a", "Study b", "Study c"]
+    assert shaded(drawn) == [(-0.5, 1.5), (2.5, 5.5)]  # lines 0 and 1, lines 3 to 5
+    assert shaded(forest(rows(6), MEAN)) == []
+
+
+def test_a_long_name_keeps_its_year():
+    effects = rows(2).assign(label=["Somebody-Lindqvist, Other & Third-Author (2017)", "Short (1999)"])
+    words = texts(forest(effects, MEAN))
+    long = next(word for word in words if word.startswith("Somebody-Lind"))
+    assert long.endswith("…or (2017)")
+    assert len(long) <= 34
+    assert "Short (1999)" in words
+
+
+def test_the_mean_of_a_forest_without_names_is_large_enough_to_be_seen():
+    drawn = forest(rows(600), MEAN)
+    diamond = drawn.patches[-1].get_xy()
+    inches = figure_of(drawn).get_size_inches()[1] * drawn.get_position().height
+    low, high = drawn.get_ylim()
+    assert np.ptp(diamond[:, 1]) * inches / abs(high - low) > 0.08
+    assert np.ptp(diamond[:, 1]) + diamond[:, 1].min() < max(low, high)  # inside the axes
+
+
+def test_a_cumulative_plot_counts_from_1_and_marks_intervals_that_go_on():
+    many = pd.DataFrame({"label": "a", "k": range(1, 101), "estimate": 0.3, "ci_low": 0.2, "ci_high": 0.4})
+    assert cumulative(many).get_ylim() == (100.6, 0.4)
+    few = many.head(5).assign(ci_low=[-9, 0.1, 0.2, 0.2, 0.2], ci_high=[9, 0.5, 0.4, 0.4, 0.4])
+    drawn = cumulative(few)
+    edges = [tuple(one.get_offsets()[0]) for one in drawn.collections if one.get_zorder() == 4]
+    assert edges == [(drawn.get_xlim()[0], 0.0), (drawn.get_xlim()[1], 0.0)]
+    assert "Arrows: the interval goes on." in drawn.caption
+    assert "Arrows" not in cumulative(few.iloc[2:]).caption
+
+
+def test_one_wild_correction_does_not_hide_the_others():
+    frame = rows(4).assign(estimate=[0.3, 0.28, 0.31, -1.9], ci_low=[0.2, 0.2, 0.2, -7], ci_high=[0.4, 0.4, 0.4, 0.4])
+    drawn = corrections(frame)
+    low, high = drawn.get_xlim()
+    assert low > -1
+    assert high > 0.4
+    assert "−1.90 [−7.00, 0.40]" in texts(drawn)  # the numbers stay

@@ -172,3 +172,14 @@ def test_text_in_a_number_column_says_so():
 
 def test_an_empty_frame_is_an_empty_table():
     assert _cells(ResultTable(FRAME.iloc[:0], "T")) == []
+
+
+def test_intervals_of_what_cannot_exceed_1_have_no_leading_zeros():
+    frame = pd.DataFrame(
+        {"r": [0.28, 0.5, float("nan")], "low": [-0.05, 0.4, float("nan")], "high": [0.32, 1.0, float("nan")]}
+    )
+    table = ResultTable(frame, "Correlations", formats={"r": "bounded", "low": "interval_bounded"}, stub="r")
+    text = table.to_markdown()
+    assert "[−.05, .32]" in text
+    assert "[.40, 1.00]" in text
+    assert "high" not in text  # shown in the cell before
