@@ -80,7 +80,8 @@ def read_effects(
     DataFrame
         All columns of the source (numbers where all values are), ``study``, ``yi`` and ``vi``. ``attrs["faults"]``
         holds the faults as records ``fault, column, n, places, done, way_out`` (``pandas.DataFrame`` makes a table of
-        them); ``attrs["source"]`` name, hash and rows of the source.
+        them); ``attrs["source"]`` name, hash and rows of the source, and how
+        many were kept.
 
     Raises
     ------
@@ -110,7 +111,7 @@ def read_effects(
     # plain records: pandas compares attrs when it joins frames, and frames in them cannot be compared
     result.attrs["faults"] = findings.frame.to_dict("records")
     result.attrs["source"] = {"name": raw.name, "sha256": raw.sha256, "n_rows": raw.n_rows + len(raw.long_lines)}
-    result.attrs["source"] |= {"reading": dict(raw.reading)}
+    result.attrs["source"] |= {"reading": dict(raw.reading), "n_kept": len(result)}
     return result
 
 

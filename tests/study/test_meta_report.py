@@ -328,6 +328,24 @@ def test_a_frame_of_effects_is_taken_as_it_is(tmp_path, quick):
     assert "r =" in section(report, "results").sentences  # the measure is known from the frame
 
 
+def test_a_frame_that_was_read_keeps_its_faults_until_rows_are_taken_out(tmp_path, quick):
+    sheet = independent(5).astype({"r": object})
+    sheet.loc[0, "r"] = 1.5
+    read = meta.read_effects(sheet, r="r", n="n", on_faults="leave_out")
+    whole = numbers(als.meta_report(read, tmp_path / "r"), "flow")
+    assert (whole["n_rows"], whole["k"], len(whole["faults"])) == (5, 4, 1)
+    part = numbers(als.meta_report(read.iloc[:3], tmp_path / "s"), "flow")
+    assert (part["n_rows"], part["k"], part["faults"]) == (3, 3, [])
+
+
+def test_one_study_with_several_effects_says_that_they_were_pooled(tmp_path, quick):
+    report = als.meta_report(dependent([3]), tmp_path / "r")
+    assert "pooled into one, taking their sampling errors to correlate by .60" in section(report, "methods").sentences
+    assert any("Gleser" in entry for entry in report.document.references)
+    one = meta.aggregate(meta.effect_sizes(dependent([3]), r="r", n="n"), 0.6)
+    assert_allclose(numbers(report, "results")["table"][0]["estimate"], one["yi"][0], rtol=1e-12)
+
+
 def test_what_was_assumed_stands_at_the_top(tmp_path, quick):
     report = als.meta_report(independent(3).rename(columns={"r": "Pearson r", "n": "N"}), tmp_path / "r")
     assert "'Pearson r' is the correlation." in report.document.warnings[0]

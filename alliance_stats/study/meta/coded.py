@@ -117,7 +117,8 @@ def _as_they_are(frame: pd.DataFrame) -> Coded:
         if found:
             roles[role] = found[0]
     attrs = frame.attrs
-    if "source" not in attrs:
+    if attrs.get("source", {}).get("n_kept") != len(frame):  # not as it was read, or never read from a sheet
+        attrs = {name: value for name, value in attrs.items() if name != "faults"}
         content = pd.util.hash_pandas_object(frame.astype(str), index=False).to_numpy().tobytes()
         frame.attrs = {**attrs, "source": {"name": str(attrs.get("name", "DataFrame")), "n_rows": len(frame)}}
         frame.attrs["source"]["sha256"] = hashlib.sha256(content).hexdigest()

@@ -141,6 +141,11 @@ def _forest_words(asked: Asked) -> list[str]:
 def _methods(asked: Asked) -> tuple[str, ...]:
     result, cite = asked.main, asked.citations.cite
     found: list[str] = []
+    if len(result.effects) < len(asked.coded.frame):
+        found.append(
+            "The effects of each study were pooled into one, taking their sampling errors to correlate by "
+            f"{bounded(asked.coded.study.model.rho)} {cite('aggregate')}."
+        )
     if isinstance(result, MultilevelResult):
         found += _levels_methods(asked, result)
     elif result.fit.method == "EE":
