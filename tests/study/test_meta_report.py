@@ -415,6 +415,9 @@ def test_published_findings_are_compared_where_the_package_can_and_the_topic_is_
     report = als.meta_report(independent(4), tmp_path / "r", study=study)
     assert section(report, "published").sentences == "Beside r = .278."
     assert asked[0][0] == "alliance-outcome"
+    monkeypatch.setattr("alliance_stats.study.meta.published.comparison", lambda: None)
+    without = als.meta_report(independent(4), tmp_path / "n", study=study)
+    assert "no comparison with published findings" in section(without, "published").sentences
     study = replace(study, report=replace(study.report, topic=""))
     silent = als.meta_report(independent(4), tmp_path / "s", study=study)
     assert "published" not in [one.key for one in silent.document.sections]

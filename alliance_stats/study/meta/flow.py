@@ -7,7 +7,7 @@ import pandas as pd
 
 from alliance_stats.errors import count
 from alliance_stats.meta.columns import STUDY
-from alliance_stats.report.numbers import number
+from alliance_stats.report.numbers import whole
 from alliance_stats.report.sentences import Sentences, join
 from alliance_stats.report.tables import ResultTable
 from alliance_stats.study.meta.coded import Coded
@@ -143,7 +143,7 @@ def _sentences(coded: Coded) -> list[str | Sentences]:
         words += f" (effects per study: median {per_study.median():g}, range {per_study.min()} to {per_study.max()})"
     total = participants(coded)
     if total is not None:
-        words += f", with {number(total, 0)} participants"
+        words += f", with {whole(total)} participants"
     found.append(words + ".")
     return found
 

@@ -13,15 +13,17 @@ _QUESTION = "How does the mean compare with published ones?"
 
 
 def beside_published(asked: Asked) -> Part | None:
-    """Compare with published findings; None where no topic is told, or the package cannot compare.
+    """Compare with published findings; None where no topic is told.
 
     The comparison is ``meta.compare_published(topic, result)``, a result like any other: ``table()``, ``report()``,
     ``notes()``, ``result_table()``, ``plot()``.
     """
     topic = asked.coded.study.report.topic
     compare = comparison()
-    if not topic or compare is None:
+    if not topic:
         return None
+    if compare is None:
+        return unanswered(_KEY, _HEADING, _QUESTION, "This version has no comparison with published findings.")
     try:
         found = compare(topic, asked.main)
     except DataError as refusal:
