@@ -237,6 +237,39 @@ def test_independent_effects_are_pooled_with_knapp_and_hartung(tmp_path, quick):
     assert numbers(report, "bias")["corrections"][0]["block"] == ""
 
 
+@pytest.mark.parametrize(
+    ("model", "said", "unsaid"),
+    [
+        (ModelOptions(method="FE", test="z"), "Effects were pooled as equal", "one study"),
+        (
+            ModelOptions(method="DL", test="z"),
+            "DerSimonian and Laird's estimator (DerSimonian & Laird, 1986)",
+            "Hartung",
+        ),
+        (ModelOptions(random="study/effect"), "Effects were pooled in a multilevel model", "several effects"),
+    ],
+    ids=["equal effects", "DL", "levels"],
+)
+def test_the_methods_say_what_was_asked_for(model, said, unsaid, tmp_path, quick):
+    study = MetaStudy(columns=replace(quick_study().columns, effect=None, rater=None, outcome=None, higher=None))
+    study = replace(study, model=model, report=replace(quick_study().report, columns=()))
+    words = str(section(als.meta_report(independent(6), tmp_path / "r", study=study), "methods").sentences)
+    assert said in words
+    assert unsaid not in words
+
+
+def test_other_models_differ_from_the_main_one_in_what_they_are_called_by(tmp_path, quick):
+    effects = quick_study().read()
+    study = quick_study(model=ModelOptions(robust="none"), moderators=ModeratorOptions())
+    rows = numbers(als.meta_report(DEMO / "effects.csv", tmp_path / "r", study=study), "sensitivity")["models"]
+    models = {row["model"]: row for row in rows}
+    by_ml = meta.multilevel(effects, method="ML", robust=None).table()
+    assert_allclose(models["The main model by ML"]["std_error"], by_ml["std_error"][0], rtol=1e-12)
+    robust = meta.multilevel(effects).table()
+    assert_allclose(models["The main model with robust errors"]["std_error"], robust["std_error"][0], rtol=1e-12)
+    assert "The main model with model-based errors" not in models
+
+
 # ---- references ------------------------------------------------------------------------------------------------------
 
 

@@ -148,8 +148,11 @@ def _methods(asked: Asked) -> tuple[str, ...]:
         )
     if isinstance(result, MultilevelResult):
         found += _levels_methods(asked, result)
-    elif result.fit.method == "EE":
+    elif len(result.effects) == 1:
         found.append("There is one study, so nothing was pooled.")
+    elif result.fit.method == "EE":
+        found.append("Effects were pooled as equal: no differences between studies were allowed for.")
+        found += _test_methods(asked, result.fit.test)
     else:
         source = _ESTIMATOR_SOURCES.get(result.fit.method, "estimators")
         found.append(
@@ -159,10 +162,10 @@ def _methods(asked: Asked) -> tuple[str, ...]:
         found += _test_methods(asked, result.fit.test)
         found.append(f"The interval of τ² is the Q-profile interval {cite('q profile')}.")
     if len(result.effects) > 1:
-        found.append(
-            f"Heterogeneity is described by the standard deviation of true effects, I² {cite('i2')}, Cochran's Q and "
-            f"a 95% prediction interval {cite('prediction')}."
-        )
+        predicted = bool(result.glance()["method"].iloc[0] != "EE")
+        also = f", Cochran's Q and a 95% prediction interval {cite('prediction')}" if predicted else " and Cochran's Q"
+        spread = "the standard deviation of true effects, " if predicted else ""
+        found.append(f"Heterogeneity is described by {spread}I² {cite('i2')}{also}.")
     scale = scale_of(result.measure)
     if scale == "tanh":
         found.append(Sentences("Analyses were done on Fisher's z, and results carried back to *r*."))
@@ -181,12 +184,10 @@ def _test_methods(asked: Asked, test: str) -> list[str]:
 
 def _levels_methods(asked: Asked, result: MultilevelResult) -> list[str]:
     cite = asked.citations.cite
+    lead = "Studies had several effects, which were" if asked.coded.dependent else "Effects were"
     levels = [level_words(level.name) for level in result.structure.levels]
-    model = (
-        f"Studies had several effects, which were pooled in a multilevel model with random effects of "
-        f"{' and of '.join(levels)}"
-    )
-    if result.structure.rho > 0:
+    model = f"{lead} pooled in a multilevel model with random effects of {' and of '.join(levels)}"
+    if result.structure.rho > 0 and asked.coded.dependent:
         model += (
             f" and sampling errors that correlate by {bounded(result.structure.rho)} within studies (the working model "
             f"of correlated and hierarchical effects) {cite('che', 'three level')}"

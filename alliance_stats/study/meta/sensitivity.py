@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,6 @@ from alliance_stats.meta import figures
 from alliance_stats.meta.aggregate import aggregate
 from alliance_stats.meta.columns import STUDY
 from alliance_stats.meta.influence import cumulative, influence, leave_one_out
-from alliance_stats.meta.multilevel import multilevel
 from alliance_stats.meta.multilevel_result import MultilevelResult
 from alliance_stats.meta.pictures import axis_words
 from alliance_stats.meta.pool import pool
@@ -22,6 +22,7 @@ from alliance_stats.meta.sensitivity import SensitivityFrame
 from alliance_stats.report.numbers import bounded, number
 from alliance_stats.report.sentences import Sentences, join
 from alliance_stats.report.tables import ResultTable
+from alliance_stats.study.meta.main_model import levels
 from alliance_stats.study.meta.part import Asked, Part, drawn_if_possible, section, unanswered
 
 if TYPE_CHECKING:
@@ -100,15 +101,19 @@ def _row(words: str, model: Callable[[], object]) -> dict[str, object]:
 
 def _for_levels(asked: Asked) -> dict[str, Callable[[], object]]:
     frame, options = asked.coded.frame, asked.coded.study.model
-    path = asked.main.asked["random"] if isinstance(asked.main, MultilevelResult) else ""
     one = aggregate(frame, options.rho)
     other = "ML" if options.method == "REML" else "REML"
-    return {
-        "Three levels, rho = 0, model-based errors": lambda: multilevel(frame, path, rho=0.0, robust=None, test="t"),
-        "The main model with model-based errors": lambda: multilevel(
-            frame, path, rho=options.rho, robust=None, test="t"
-        ),
-        f"The main model by {other}": lambda: multilevel(frame, path, rho=options.rho, method=other),
+    model_based = replace(options, robust="none", test="t")
+    found: dict[str, Callable[[], object]] = {
+        "Three levels, rho = 0, model-based errors": lambda: levels(frame, replace(model_based, rho=0.0)),
+        f"The main model by {other}": lambda: levels(frame, replace(options, method=other)),
+    }
+    if isinstance(asked.main, MultilevelResult) and asked.main.robust:
+        found["The main model with model-based errors"] = lambda: levels(frame, model_based)
+    else:
+        robust_ones = replace(options, robust="auto", test=None)
+        found["The main model with robust errors"] = lambda: levels(frame, robust_ones)
+    return found | {
         "Weights of correlated effects (RVE)": lambda: robust(frame, rho=options.rho),
         "One effect per study, REML, Knapp-Hartung": lambda: pool(one, "REML", "knha"),
         "One effect per study, DerSimonian-Laird": lambda: pool(one, "DL"),
