@@ -75,7 +75,7 @@ def test_the_demo_is_written_from_the_effects_that_come_along(tmp_path, monkeypa
     )
     assert run("--demo", "--out", tmp_path / "demo", "--quiet") == DONE
     assert list(sections(tmp_path / "demo")) == [
-        *("methods", "flow", "results", "forest", "moderators", "bias", "sensitivity"),
+        *("methods", "flow", "results", "forest", "moderators", "bias", "sensitivity", "published"),
     ]
     results = json.loads((tmp_path / "demo" / "results.json").read_text(encoding="utf-8"))
     assert results["input"]["simulated"] is True

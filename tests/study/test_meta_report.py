@@ -13,12 +13,17 @@ import alliance_stats as als
 from alliance_stats import meta
 from alliance_stats.data.registry import dataset_folder
 from alliance_stats.errors import ColumnError, DataError, OutputExistsError, StudyFileError
-from alliance_stats.report.sentences import Sentences
 from alliance_stats.study import written
 from alliance_stats.study.meta.citations import REFERENCES
-from alliance_stats.study.meta.study_file import MetaStudy, ModelOptions, ModeratorOptions
+from alliance_stats.study.meta.study_file import (
+    EffectColumns,
+    MetaReportOptions,
+    MetaStudy,
+    ModelOptions,
+    ModeratorOptions,
+)
 
-ORDER = ["methods", "flow", "results", "forest", "moderators", "bias", "sensitivity"]
+ORDER = ["methods", "flow", "results", "forest", "moderators", "bias", "sensitivity", "published"]
 DEMO = dataset_folder("simulated_effects")
 
 
@@ -93,7 +98,7 @@ def test_every_table_and_figure_has_its_files(demo):
 def test_simulated_data_are_said_to_be_on_the_page_and_on_every_figure(demo):
     assert 'class="simulated"' in demo.page.read_text(encoding="utf-8")
     figures = [figure for one in demo.document.sections for figure in one.figures]
-    assert len(figures) == 9
+    assert len(figures) == 10
     assert all(figure.caption.startswith("Simulated data. ") for figure in figures)
 
 
@@ -143,7 +148,9 @@ def test_positive_regard_comes_out_as_its_three_level_analysis(tmp_path, quick, 
     study = als.read_meta_study(DEMO / "study.toml")
     columns = replace(study.columns, study="study_id", effect="es_id", rater=None, outcome=None, year=None, higher=None)
     model = ModelOptions(rho=0.0, robust="none")
-    asked = MetaStudy(columns=columns, model=model, report=replace(study.report, n_boot=50, columns=(), order=None))
+    asked = MetaStudy(
+        columns=columns, model=model, report=replace(study.report, n_boot=50, columns=(), order=None, topic="")
+    )
     report = als.meta_report(effects, tmp_path / "r", study=asked)
     row = numbers(report, "results")["back_transformed"][0]
     assert_allclose([row["estimate"], row["ci_low"], row["ci_high"]], [0.269, 0.157, 0.373], atol=5e-4)
@@ -252,7 +259,7 @@ def test_independent_effects_are_pooled_with_knapp_and_hartung(tmp_path, quick):
 )
 def test_the_methods_say_what_was_asked_for(model, said, unsaid, tmp_path, quick):
     study = MetaStudy(columns=replace(quick_study().columns, effect=None, rater=None, outcome=None, higher=None))
-    study = replace(study, model=model, report=replace(quick_study().report, columns=()))
+    study = replace(study, model=model, report=replace(quick_study().report, columns=(), topic=""))
     words = str(section(als.meta_report(independent(6), tmp_path / "r", study=study), "methods").sentences)
     assert said in words
     assert unsaid not in words
@@ -421,39 +428,30 @@ def test_negative_effects_are_favoured_on_their_own_side(tmp_path, quick):
     assert_allclose(mirrored["estimate"], -rows["estimate"], atol=2e-4)
 
 
-def test_published_findings_are_compared_where_the_package_can_and_the_topic_is_told(tmp_path, quick, monkeypatch):
-    class Beside:
-        def table(self):
-            return pd.DataFrame({"finding": ["a"], "r": [0.278]})
-
-        def report(self):
-            return Sentences("Beside *r* = .278.")
-
-        def notes(self):
-            return ("One finding.",)
-
-        def result_table(self):
-            from alliance_stats.report.tables import ResultTable
-
-            return ResultTable(self.table(), "Published Findings")
-
-    asked = []
-    monkeypatch.setattr(meta, "compare_published", lambda *given: asked.append(given) or Beside(), raising=False)
-    study = replace(
-        quick_study(), columns=replace(quick_study().columns, effect=None, rater=None, outcome=None, higher=None)
-    )
-    study = replace(
-        study, moderators=ModeratorOptions(), report=replace(study.report, topic="alliance-outcome", columns=())
-    )
-    report = als.meta_report(independent(4), tmp_path / "r", study=study)
-    assert section(report, "published").sentences == "Beside r = .278."
-    assert asked[0][0] == "alliance-outcome"
-    monkeypatch.setattr("alliance_stats.study.meta.published.comparison", lambda: None)
-    without = als.meta_report(independent(4), tmp_path / "n", study=study)
-    assert "no comparison with published findings" in section(without, "published").sentences
-    study = replace(study, report=replace(study.report, topic=""))
+def test_the_mean_stands_beside_published_findings_where_the_topic_is_told(demo, tmp_path, quick):
+    found = numbers(demo, "published")
+    r = numbers(demo, "results")["back_transformed"][0]["estimate"]
+    assert found["table"][0]["estimate"] == pytest.approx(r, rel=1e-12)
+    published = [row["estimate"] for row in found["table"][1:]]
+    assert 0.278 in published  # k = 295
+    study = quick_study()
+    study = replace(study, report=replace(study.report, topic="", columns=()), moderators=ModeratorOptions())
+    study = replace(study, columns=replace(study.columns, effect=None, rater=None, outcome=None, higher=None))
     silent = als.meta_report(independent(4), tmp_path / "s", study=study)
     assert "published" not in [one.key for one in silent.document.sections]
+    wrong = replace(study, report=replace(study.report, topic="alliance-outcomes"))
+    with pytest.raises(StudyFileError, match="Did you mean 'alliance-outcome'"):
+        als.meta_report(independent(4), tmp_path / "w", study=wrong)
+
+
+def test_effects_of_no_known_measure_are_not_taken_for_correlations(tmp_path, quick):
+    frame = meta.effect_sizes(independent(4), r="r", n="n")[["study", "yi", "vi"]].rename(
+        columns={"yi": "z", "vi": "v"}
+    )
+    frame.attrs.clear()
+    study = MetaStudy(columns=EffectColumns(yi="z", vi="v"), report=MetaReportOptions(topic="alliance-outcome"))
+    report = als.meta_report(frame, tmp_path / "r", study=study)
+    assert "not known what the effects are" in section(report, "published").sentences
 
 
 def test_without_a_sheet_the_study_must_name_one():

@@ -10,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from alliance_stats.errors import ColumnError, DataError, count, did_you_mean
+from alliance_stats.errors import ColumnError, DataError, StudyFileError, count, did_you_mean
 from alliance_stats.meta.columns import EFFECT, STUDY, VARIANCE, take_effects
 from alliance_stats.meta.effect_sizes import MEASURES
+from alliance_stats.meta.published import topics
 from alliance_stats.study.meta.guess import find_columns, guess_meta_study
 from alliance_stats.study.meta.study_file import ROLES, MetaStudy, read_meta_study
 
@@ -184,5 +185,8 @@ def _require(study: MetaStudy, header: Sequence[str]) -> None:
         for name in names
         if name not in header
     ]
+    topic = study.report.topic
+    if topic and topic not in topics():
+        raise StudyFileError(f"[report] topic = {topic!r} is none that is known. {did_you_mean(topic, topics())}")
     if lines:
         raise ColumnError(f"{count(len(lines), 'column')} not found. {' '.join(lines)}")

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from alliance_stats.errors import DataError
-from alliance_stats.study.meta.part import Asked, Part, section, unanswered
+from alliance_stats.meta.published import compare_published
+from alliance_stats.study.meta.part import Asked, Part, drawn_if_possible, section, unanswered
 
 _KEY, _HEADING = "published", "Beside what is known"
 _QUESTION = "How does the mean compare with published ones?"
 
 
 def beside_published(asked: Asked) -> Part | None:
-    """Compare with published findings; None where no topic is told.
-
-    The comparison is ``meta.compare_published(topic, result)``, a result like any other: ``table()``, ``report()``,
-    ``notes()``, ``result_table()``, ``plot()``.
-    """
+    """Compare with published findings; None where no topic is told."""
     topic = asked.coded.study.report.topic
-    compare = comparison()
     if not topic:
         return None
-    if compare is None:
-        return unanswered(_KEY, _HEADING, _QUESTION, "This version has no comparison with published findings.")
+    if not asked.coded.measure:  # the comparison would have to guess, and take the effects for correlations
+        reason = "It is not known what the effects are. Name their measure in [effects]."
+        return unanswered(_KEY, _HEADING, _QUESTION, reason)
     try:
-        found = compare(topic, asked.main)
+        found = compare_published(topic, asked.main)
     except DataError as refusal:
         return unanswered(_KEY, _HEADING, _QUESTION, str(refusal))
     answer = section(
@@ -35,14 +29,7 @@ def beside_published(asked: Asked) -> Part | None:
         found.report(),
         {"topic": topic, "table": found.table()},
         tables=(found.result_table(),),
-        notes=tuple(found.notes()),
+        figure=drawn_if_possible(asked.coded, found.plot),
+        model=found.describe(),
     )
-    return Part(answer)
-
-
-def comparison() -> Callable[..., Any] | None:
-    """``meta.compare_published``, if there is one."""
-    from alliance_stats import meta
-
-    found: Callable[..., Any] | None = getattr(meta, "compare_published", None)
-    return found
+    return Part(answer, ("The mean was placed beside published ones; no test was made.",))
