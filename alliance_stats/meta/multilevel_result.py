@@ -96,7 +96,8 @@ class MultilevelResult(MetaResult):
             ``k, n_studies, estimate, std_error, ci_low, ci_high, pi_low, pi_high`` (of the intercept), ``tau2`` (all
             levels together), ``i2`` (per cent) and ``h2`` of it, Cochran's ``q, q_df, q_p`` at V, ``method, test,
             converged``; then ``n_clusters, rho, log_likelihood, aic, bic, n_dropped``. Intervals of single variances
-            stand in :meth:`variance`; ``tau2_ci_low`` and ``tau2_ci_high`` are missing where there are several.
+            stand in :meth:`variance`; ``tau2_ci_low`` and ``tau2_ci_high`` are the profile-likelihood interval of their
+            sum.
         """
         return self._glance.copy(deep=False)
 
@@ -112,7 +113,7 @@ class MultilevelResult(MetaResult):
         log_likelihood = self.peak.at.value
         n_information = spare if self.method == "REML" else problem.k
         pi_low, pi_high = self._prediction(row["estimate"], row["std_error"], row["df"])
-        low, high = self._profiles[0] if problem.n_parameters == 1 else (np.nan, np.nan)
+        low, high = self._total_interval
         values: dict[str, object] = {
             "k": problem.k,
             "n_studies": int(self.structure.study.max()) + 1,
@@ -134,6 +135,15 @@ class MultilevelResult(MetaResult):
         }
         assert tuple(values) == GLANCE
         return pd.DataFrame([values | more])
+
+    @cached_property
+    def _total_interval(self) -> tuple[float, float]:
+        """Profile-likelihood interval of the sum of all variances; missing where there is none."""
+        from alliance_stats.engine.pooling.profile import total_interval
+
+        if self.problem.n_parameters == 0:
+            return np.nan, np.nan
+        return total_interval(self.problem, self.peak, self.level)
 
     @cached_property
     def _at_zero(self) -> Any:

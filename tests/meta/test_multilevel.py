@@ -318,7 +318,11 @@ def test_effects_that_are_all_equal_have_no_variance_and_no_crash():
     fit = als.meta.multilevel(frame, robust=None)
     assert fit.variance(intervals=False)["variance"].tolist() == [0, 0]
     assert_allclose(fit.table()["estimate"], np.arctanh(0.3), rtol=1e-12)
-    assert fit.glance()["converged"][0]
+    glance, ends = fit.glance().iloc[0], fit.variance()
+    assert glance["converged"]
+    assert glance["tau2_ci_low"] == 0
+    assert 0 < glance["tau2_ci_high"] < 1
+    assert ends["ci_high"].between(0, glance["tau2_ci_high"] * 1.5, inclusive="neither").all()
 
 
 def test_levels_are_named_in_words():

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize
 from scipy.special import chdtri
 
 from alliance_stats.engine.pooling.climb import find_peak
-from alliance_stats.engine.pooling.multilevel import Peak, Problem
+from alliance_stats.engine.pooling.multilevel import Evaluation, Peak, Problem
 
 Floats = NDArray[np.floating[Any]]
 
@@ -23,25 +24,95 @@ def profile_interval(of: Problem, peak: Peak, parameter: int, level: float = 0.9
     low, high : float
         ``low`` is 0 where the likelihood does not fall so far; ``high`` is infinite where it never does.
     """
-    goal = peak.at.value - 0.5 * float(chdtri(1, 1 - level))
-    estimate = float(peak.theta[parameter])
     last = {"theta": np.array(peak.theta, dtype=np.float64)}
 
-    def excess(value: float) -> float:
+    def highest(value: float) -> float:
         found = find_peak(of, last["theta"], {parameter: value})
         last["theta"] = np.array(found.theta, dtype=np.float64)
-        return found.at.value - goal
+        return float(found.at.value)
+
+    def again() -> None:
+        last["theta"] = np.array(peak.theta, dtype=np.float64)
+
+    return _ends(of, peak, float(peak.theta[parameter]), level, highest, again)
+
+
+def total_interval(of: Problem, peak: Peak, level: float = 0.95) -> tuple[float, float]:
+    """Find the sums of all variances at which the likelihood, highest over their shares, has fallen by χ²₁/2.
+
+    Returns
+    -------
+    low, high : float
+        As for :func:`profile_interval`.
+    """
+    last = {"share": _shares(peak.theta)}
+
+    def highest(total: float) -> float:
+        value, last["share"] = _highest_at(of, total, last["share"])
+        return value
+
+    def again() -> None:
+        last["share"] = _shares(peak.theta)
+
+    return _ends(of, peak, float(np.sum(peak.theta)), level, highest, again)
+
+
+def _shares(theta: Floats) -> Floats:
+    total = float(np.sum(theta))
+    return theta / total if total > 0 else np.full(len(theta), 1 / len(theta))
+
+
+def _highest_at(of: Problem, total: float, share: Floats) -> tuple[float, Floats]:
+    """The highest likelihood among variances with one sum, and their shares."""
+    if total <= 0:
+        return float(Evaluation(of, np.zeros(of.n_parameters)).value), share
+
+    def falls(shares: Floats) -> tuple[float, Floats]:
+        at = Evaluation(of, total * np.clip(shares, 0, None))
+        return -float(at.value), -total * at.slope
+
+    found = minimize(
+        falls,
+        np.clip(share, 1e-3, None) / np.clip(share, 1e-3, None).sum(),
+        jac=True,
+        method="SLSQP",
+        bounds=[(0.0, 1.0)] * len(share),
+        constraints=[{"type": "eq", "fun": lambda w: w.sum() - 1.0, "jac": lambda w: np.ones_like(w)}],
+        options={"ftol": 1e-13, "maxiter": 200},
+    )
+    return -float(found.fun), np.asarray(found.x, dtype=np.float64)
+
+
+def _ends(
+    of: Problem,
+    peak: Peak,
+    estimate: float,
+    level: float,
+    highest: Callable[[float], float],
+    again: Callable[[], None],
+) -> tuple[float, float]:
+    """Where ``highest`` falls by χ²₁/2 below the peak, on both sides; ``again`` makes it start from the peak."""
+    goal = peak.at.value - 0.5 * float(chdtri(1, 1 - level))
+
+    def excess(value: float) -> float:
+        return highest(value) - goal
 
     low = 0.0
     if estimate > 0 and excess(0.0) < 0:
-        last["theta"] = np.array(peak.theta, dtype=np.float64)
+        again()
         low = float(brentq(excess, 0.0, estimate, xtol=1e-14, rtol=1e-11))
-    last["theta"] = np.array(peak.theta, dtype=np.float64)
-    scale = float(np.mean(of.y**2))
+    again()
+    scale = _scale(of)
     far = max(2 * estimate, 0.1 * scale)
     while excess(far) > 0:
         far *= 2
         if far > 1e8 * scale:
             return low, float("inf")
-    last["theta"] = np.array(peak.theta, dtype=np.float64)
+    again()
     return low, float(brentq(excess, estimate, far, xtol=1e-14, rtol=1e-11))
+
+
+def _scale(of: Problem) -> float:
+    """The size that variances may have: of the effects, or of their errors where the effects are alike."""
+    precision = Evaluation(of, np.zeros(of.n_parameters)).factored.diagonal()
+    return max(float(np.mean(of.y**2)), float(1 / np.mean(precision)))
