@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "design": GROUND | {"data", "questionnaires", "engine"},  # the arrays that it makes are the engine's own
     "events": GROUND | {"data", "questionnaires", "design", "engine"},
     "models": GROUND | {"data", "questionnaires", "design", "events", "engine", "report"},
-    "meta": GROUND | {"engine", "report", "design", "data"},  # formulas are generic; sheets are read as sessions are
+    "meta": GROUND | {"engine", "report", "design", "data", "models"},  # models: only meta/ipd, see below
     "simulate": GROUND | {"data", "questionnaires", "design", "events", "engine", "report", "models", "meta"},
 }
 EVERYTHING_BELOW = {*MAY_IMPORT}
@@ -123,9 +123,12 @@ def test_the_top_of_the_package_imports_nothing_heavy():
     assert libraries(PACKAGE / "__init__.py", top_only=True) <= {"__future__", "importlib", "typing"}
 
 
-def test_the_models_and_the_meta_analyses_do_not_know_each_other():
+def test_models_do_not_know_meta_analyses_and_of_these_only_those_of_patients_data_know_models():
     assert "meta" not in MAY_IMPORT["models"]
-    assert "models" not in MAY_IMPORT["meta"]
+    those = {
+        _name(path).rpartition("/")[0] for path in FILES if room_of(path) == "meta" and "models" in rooms_imported(path)
+    }
+    assert those == {"meta/ipd"}
 
 
 def test_the_reader_of_imports_sees_every_kind(tmp_path, monkeypatch):

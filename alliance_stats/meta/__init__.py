@@ -4,6 +4,7 @@ from alliance_stats.meta import bias, convert, figures
 from alliance_stats.meta.aggregate import aggregate
 from alliance_stats.meta.effect_sizes import effect_sizes
 from alliance_stats.meta.influence import baujat, cumulative, gosh, influence, leave_one_out
+from alliance_stats.meta.ipd.two_stage import two_stage
 from alliance_stats.meta.multilevel import multilevel
 from alliance_stats.meta.pool import pool
 from alliance_stats.meta.published import compare_published
@@ -30,4 +31,5 @@ __all__ = [
     "regress",
     "robust",
     "sampling_covariance",
+    "two_stage",
 ]
