@@ -7,6 +7,8 @@ from alliance_stats.meta.influence import baujat, cumulative, gosh, influence, l
 from alliance_stats.meta.ipd.two_stage import two_stage
 from alliance_stats.meta.multilevel import multilevel
 from alliance_stats.meta.pool import pool
+from alliance_stats.meta.power_analysis import power
+from alliance_stats.meta.psychometric import artefacts
 from alliance_stats.meta.published import compare_published
 from alliance_stats.meta.read_effects import read_effects
 from alliance_stats.meta.regress import regress
@@ -15,6 +17,7 @@ from alliance_stats.meta.sampling import sampling_covariance
 
 __all__ = [
     "aggregate",
+    "artefacts",
     "baujat",
     "bias",
     "compare_published",
@@ -27,6 +30,7 @@ __all__ = [
     "leave_one_out",
     "multilevel",
     "pool",
+    "power",
     "read_effects",
     "regress",
     "robust",

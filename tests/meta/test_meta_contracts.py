@@ -23,12 +23,11 @@ ASK = {
     "multilevel with moderators": lambda effects: als.meta.multilevel(effects, mods="x + rater"),
     "robust": als.meta.robust,
 }
-#: ``bias``, ``two_stage`` and frames of sensitivity have contracts of their own (test_bias.py, test_two_stage.py, …).
+#: ``bias``, ``two_stage``, ``artefacts``, ``power`` and frames of sensitivity have contracts of their own.
 FUNCTIONS = {
     *("bias", "figures", "convert", "effect_sizes", "sampling_covariance", "read_effects", "aggregate"),
     *("leave_one_out", "influence", "cumulative", "baujat", "gosh"),
-    "compare_published",
-    "two_stage",
+    *("compare_published", "two_stage", "artefacts", "power"),
 }
 
 
