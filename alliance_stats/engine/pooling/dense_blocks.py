@@ -17,10 +17,12 @@ Ints = NDArray[np.integer[Any]]
 
 
 def batches(codes: Ints) -> list[Ints]:
-    """Places of the effects of each group, groups of one size together: arrays of shape (n_groups, size)."""
+    """Places of the effects of each group (0, 1, …), groups of one size together: arrays of shape (n_groups, size)."""
     order = np.argsort(codes, kind="stable")
-    _, starts, sizes = np.unique(codes[order], return_index=True, return_counts=True)
-    return [order[starts[sizes == size][:, None] + np.arange(size)] for size in np.unique(sizes)]
+    sizes = np.bincount(codes)
+    starts = np.cumsum(sizes) - sizes
+    found = np.flatnonzero(np.bincount(sizes[sizes > 0]))
+    return [order[starts[sizes == size][:, None] + np.arange(size)] for size in found]
 
 
 @dataclass(frozen=True)
