@@ -259,8 +259,9 @@ class TwoStageResult(MetaResult):
 
         left = len(self.fits) - len(self.used)
         n = sum(one.n_patients for one in self.used)
-        lead = f"The model was fitted in each of {len(self.fits)} studies; {left} could not be used. "
-        parts: list[str] = [Sentences(f"{lead}The others have {count(n, 'patient')}.")]
+        lead = f"The model was fitted in each of {len(self.fits)} studies"
+        known = f"; {left} could not be used. The others have {count(n, 'patient')}." if left else f" ({n} patients)."
+        parts: list[str] = [Sentences(lead + known)]
         for at, term in enumerate(self.terms):
             row, glance = self.table().iloc[at], self.glance(term).iloc[0]
             back = None
