@@ -342,7 +342,22 @@ def check_fixed_robust(dataset: str, record: str) -> None:
         assert_allclose(table["df"], numbers(df), rtol=1e-8)
 
 
+def check_aggregate(dataset: str, record: str) -> None:
+    expected, ours = result(dataset, record), als.meta.aggregate(data(dataset), 0.6)
+    assert_allclose(ours[["yi", "vi"]].to_numpy().T, [expected["yi"], expected["vi"]], rtol=1e-10)  # a closed form
+
+
+def check_pooled_aggregate(dataset: str, record: str) -> None:
+    expected = result(dataset, record)
+    rho, study = (0.5, "id") if "rho05" in record else (0.6, "study")
+    table = als.meta.pool(als.meta.aggregate(data(dataset), rho, study=study)).table().iloc[0]
+    # follows from τ², where metafor's threshold of 1e-13 ends at about 1e-8
+    assert_allclose([table["estimate"], table["std_error"]], [expected["beta"], expected["se"]], rtol=1e-8)
+
+
 CHECKS = {
+    r"aggregate_rho06": check_aggregate,
+    r"aggregate_then_rma|aggregate_rho05_then_rma": check_pooled_aggregate,
     r"ml3_(REML_default|ML_tight|REML_tight|fit|t_residual|V06|V06_mods)": check_fit,
     r"ml3_mods_(deltype|pub_year|year|rater)": check_fit,
     r"ml3_(egger_sei|peese|year_random)|ml2_(study|es)_only|sens_rho_.*|scheme_CHE_study_only": check_fit,

@@ -32,7 +32,6 @@ SKIPPED = {
     r"dat_raudenbush1985:(selmodel_.*|mods_weeks_selmodel)": "not to be used: selection models of this data set",
     r"funnel_xy|radial": "coordinates of figures",
     r"ranef": "the effects of blup, less the mean",
-    r"aggregate_.*": "averages of a study's effects: not asked for",
 }
 
 
