@@ -57,6 +57,10 @@ def total_interval(of: Problem, peak: Peak, level: float = 0.95) -> tuple[float,
     return _ends(of, peak, float(np.sum(peak.theta)), level, highest, again)
 
 
+#: Variances and errors that are this much smaller than their sum leave no digits to tell them by.
+_NOTHING = 1e-8
+
+
 def _shares(theta: Floats) -> Floats:
     total = float(np.sum(theta))
     return theta / total if total > 0 else np.full(len(theta), 1 / len(theta))
@@ -67,8 +71,11 @@ def _highest_at(of: Problem, total: float, share: Floats) -> tuple[float, Floats
     if total <= 0:
         return float(Evaluation(of, np.zeros(of.n_parameters)).value), share
 
+    # without sampling errors to speak of, a variance of zero would make the covariance singular
+    least = 0.0 if _error(of) > _NOTHING * total else _NOTHING
+
     def falls(shares: Floats) -> tuple[float, Floats]:
-        at = Evaluation(of, total * np.clip(shares, 0, None))
+        at = Evaluation(of, total * np.clip(shares, least, None))
         return -float(at.value), -total * at.slope
 
     found = minimize(
@@ -76,7 +83,7 @@ def _highest_at(of: Problem, total: float, share: Floats) -> tuple[float, Floats
         np.clip(share, 1e-3, None) / np.clip(share, 1e-3, None).sum(),
         jac=True,
         method="SLSQP",
-        bounds=[(0.0, 1.0)] * len(share),
+        bounds=[(least, 1.0)] * len(share),
         constraints=[{"type": "eq", "fun": lambda w: w.sum() - 1.0, "jac": lambda w: np.ones_like(w)}],
         options={"ftol": 1e-13, "maxiter": 200},
     )
@@ -114,5 +121,9 @@ def _ends(
 
 def _scale(of: Problem) -> float:
     """The size that variances may have: of the effects, or of their errors where the effects are alike."""
-    precision = Evaluation(of, np.zeros(of.n_parameters)).factored.diagonal()
-    return max(float(np.mean(of.y**2)), float(1 / np.mean(precision)))
+    return max(float(np.mean(of.y**2)), _error(of))
+
+
+def _error(of: Problem) -> float:
+    """A typical sampling variance."""
+    return float(1 / np.mean(of.covariance.at(np.zeros(of.n_parameters)).diagonal()))
