@@ -14,6 +14,7 @@ from alliance_stats.meta.multilevel_result import MultilevelResult
 from alliance_stats.meta.pool import PooledResult, pool
 from alliance_stats.meta.pooled_result import scale_of
 from alliance_stats.meta.regress import RegressionResult
+from alliance_stats.meta.sensitivity import SensitivityFrame
 from alliance_stats.meta.tidy import carried_back
 
 if TYPE_CHECKING:
@@ -82,7 +83,16 @@ def forest(
     rows, whole = _carried(rows, how), _carried(whole, how)
     groups = None if groups is None else _carried(groups, how)
     words = _axis(result, how)
-    return draw(rows, whole, groups=groups, columns=columns, correlations=how == "tanh", unit=unit or words, ax=ax)
+    return draw(
+        rows,
+        whole,
+        groups=groups,
+        columns=columns,
+        correlations=how == "tanh",
+        unit=unit or words,
+        level=result.level,
+        ax=ax,
+    )
 
 
 def funnel(
@@ -148,7 +158,7 @@ def orchard(
     else:
         means = _model_means(result, by) if _is_moderator(result, by) else _group_means(result, by)
     words = _axis(result, how)
-    return draw(_carried(fruits, how), _carried(means, how), unit=unit or words, ax=ax)
+    return draw(_carried(fruits, how), _carried(means, how), unit=unit or words, level=result.level, ax=ax)
 
 
 def bubble(
@@ -200,7 +210,7 @@ def bubble(
     points = pd.DataFrame(
         {"x": x, "estimate": result.effects[EFFECT].to_numpy(np.float64), "weight": result.weights().to_numpy()}
     )
-    return draw(points, curve, moderator=chosen, unit=unit or _axis(result, None), ax=ax)
+    return draw(points, curve, moderator=chosen, unit=unit or _axis(result, None), level=result.level, ax=ax)
 
 
 def cumulative(
@@ -222,7 +232,8 @@ def cumulative(
     names = steps["added"]
     if effects is not None and STUDY in effects.columns:
         names = names.map(effects[STUDY][~effects.index.duplicated()])
-    return draw(steps.assign(label=names.astype(str)), unit=unit, ax=ax)
+    level = steps.fit.level if isinstance(steps, SensitivityFrame) else 0.95
+    return draw(steps.assign(label=names.astype(str)), unit=unit, level=level, ax=ax)
 
 
 def gosh(

@@ -98,7 +98,7 @@ class LocationScaleResult(MetaResult):
             direction = higher_or_lower(row["estimate"], "more", "less", "as much")
             predictor = row["term"].removeprefix(SCALE)
             lead = f"Per unit of {predictor}, effects differed {direction} between studies (log τ²): "
-            sentences.append(join(Sentences.plain(lead), full(row), ".", separator=""))
+            sentences.append(join(Sentences.plain(lead), full(row, confidence=self.level), ".", separator=""))
         return join(*sentences) if sentences else Sentences("Nothing was to predict how much effects differ.")
 
     def describe(self) -> str:

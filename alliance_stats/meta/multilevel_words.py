@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from alliance_stats.meta.pooled_result import scale_of
 from alliance_stats.meta.words import level_words, mean_sentence, studies
 from alliance_stats.names import INTERCEPT
-from alliance_stats.report.numbers import degrees_of_freedom, interval, number, p_value
+from alliance_stats.report.numbers import degrees_of_freedom, interval, number, p_value, percent
 from alliance_stats.report.sentences import Sentences, join, literal
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def multilevel_sentences(result: MultilevelResult) -> Sentences:
     glance, table = result.glance().iloc[0], result.table()
     if list(result.part.names) == [INTERCEPT]:
         back = result.back_transformed().iloc[0] if scale_of(result.measure) == "tanh" else None
-        first = mean_sentence(table.iloc[0], glance, "z" if back is not None else "b", back)
+        first = mean_sentence(table.iloc[0], glance, "z" if back is not None else "b", back, result.level)
     else:
         first = _moderators(result, studies(glance))
     return join(first, _levels(result)) if len(result.structure.levels) else first
@@ -58,5 +58,7 @@ def _levels(result: MultilevelResult) -> Sentences:
     glance = result.glance().iloc[0]
     words = f"True effects varied with *SD* = {' and '.join(parts)}"
     if list(result.part.names) == [INTERCEPT] and glance["pi_low"] == glance["pi_low"]:
-        words += f"; 95% of them are expected within {interval(glance['pi_low'], glance['pi_high'])}"
+        words += (
+            f"; {percent(result.level)} of them are expected within {interval(glance['pi_low'], glance['pi_high'])}"
+        )
     return Sentences(words + ".")

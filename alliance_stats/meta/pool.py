@@ -77,8 +77,10 @@ class PooledResult(UnivariateResult):
         glance = self.glance().iloc[0]
         scale = scale_of(self.measure)
         back = self.back_transformed(scale).iloc[0] if scale == "tanh" else None
-        mean = mean_sentence(self.table().iloc[0], glance, "z" if back is not None else "b", back)
-        return mean if self.fit.method == "EE" or self.fit.q_df == 0 else join(mean, spread_sentence(glance))
+        mean = mean_sentence(self.table().iloc[0], glance, "z" if back is not None else "b", back, self.level)
+        return (
+            mean if self.fit.method == "EE" or self.fit.q_df == 0 else join(mean, spread_sentence(glance, self.level))
+        )
 
     def describe(self) -> str:
         """The analysis in words."""

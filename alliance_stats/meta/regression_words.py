@@ -28,7 +28,7 @@ def regression_sentences(result: RegressionResult) -> Sentences:
     glance = result.glance().iloc[0]
     table = result.table()
     if list(table["term"]) == [INTERCEPT]:
-        return join(f"In {studies(glance)} there was no moderator.", full(table.iloc[0]))
+        return join(f"In {studies(glance)} there was no moderator.", full(table.iloc[0], confidence=result.level))
     each = moderator_sentences(table, result.part, result.level)
     return join(_omnibus(result, glance, studies(glance)), *each, _left(glance))
 
@@ -60,7 +60,7 @@ def _moderator(row: pd.Series, references: Mapping[str, str], level: float) -> S
         other = f"{column} = {references[column]}" if column in references else "the reference category"
         found = f"were {more} than" if clear else "did not differ detectably from those"
         lead = f"Effects with {column} = {own} {found} with {other}, "
-    return join(Sentences.plain(lead), full(row), ".", separator="")
+    return join(Sentences.plain(lead), full(row, confidence=level), ".", separator="")
 
 
 def _references(part: FixedPart) -> dict[str, str]:

@@ -127,7 +127,7 @@ class RobustResult(MetaResult):
 
         table = self.table()
         if list(self.part.names) == [INTERCEPT]:
-            return mean_sentence(table.iloc[0], self.glance().iloc[0], "b", None)
+            return mean_sentence(table.iloc[0], self.glance().iloc[0], "b", None, self.level)
         return join(*moderator_sentences(table, self.part, self.level))
 
     def describe(self) -> str:

@@ -34,7 +34,9 @@ def draw_sensitivity(frame: SensitivityFrame, ax: Axes | None) -> Axes | Panels:
         return figures.gosh(frame, ax=ax)
     if frame.kind == "cumulative":
         names = effect_names(frame, frame.means()["added"])
-        return figures.cumulative(frame.means().assign(added=names), unit="Mean effect", ax=ax)
+        from alliance_stats.report.figures.cumulative import cumulative
+
+        return cumulative(frame.means().assign(label=names), level=frame.fit.level, ax=ax)
     if frame.kind == "leave_one_out":
         return _left_out(frame, ax)
     return _baujat(frame, ax) if frame.kind == "baujat" else _influence(frame, ax)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from alliance_stats.errors import count
 from alliance_stats.names import INTERCEPT
-from alliance_stats.report.numbers import bounded, decimals_for, interval, number, p_value
+from alliance_stats.report.numbers import bounded, decimals_for, interval, number, p_value, percent
 from alliance_stats.report.sentences import Sentences, full, higher_or_lower, join
 
 if TYPE_CHECKING:
@@ -43,15 +43,15 @@ def studies(glance: pd.Series) -> str:
     return count(n, "study", "studies") if k == n else f"{count(k, 'effect')} of {count(n, 'study', 'studies')}"
 
 
-def mean_sentence(row: pd.Series, glance: pd.Series, symbol: str, back: pd.Series | None) -> Sentences:
+def mean_sentence(
+    row: pd.Series, glance: pd.Series, symbol: str, back: pd.Series | None, level: float = 0.95
+) -> Sentences:
     """Say what the pooled effect is, with its test, and on the readers' scale where there is another."""
     lead = f"Across {studies(glance)}, the mean effect was {higher_or_lower(row['estimate'], 'positive', 'negative')}, "
-    text = join(lead, full(row, symbol), separator="")
+    text = join(lead, full(row, symbol, confidence=level), separator="")
     if back is not None:
-        r = Sentences(
-            f" (*r* = {bounded(back['estimate'])}, 95% CI {bounded_interval(back['ci_low'], back['ci_high'])})"
-        )
-        text = text + r
+        ends = bounded_interval(back["ci_low"], back["ci_high"])
+        text = text + Sentences(f" (*r* = {bounded(back['estimate'])}, {percent(level)} CI {ends})")
     return text + "."
 
 
@@ -70,13 +70,15 @@ def bounded_interval(low: float, high: float) -> str:
     return f"[{bounded(low, keep_small=False)}, {bounded(high, keep_small=False)}]"
 
 
-def spread_sentence(glance: pd.Series) -> Sentences:
+def spread_sentence(glance: pd.Series, level: float = 0.95) -> Sentences:
     """Say how much the studies differ: τ, I², Q and the prediction interval."""
     q = f"*Q*({int(glance['q_df'])}) = {number(glance['q'])}, *p* {p_value(glance['q_p'])}"
     sd, i2 = number(glance["tau2"] ** 0.5), number(glance["i2"], 1)
     words = f"Effects varied between studies with *SD* = {sd} (*I*² = {i2}%, {q})"
     if pd.notna(glance["pi_low"]):
-        words += f"; 95% of true effects are expected within {interval(glance['pi_low'], glance['pi_high'])}"
+        words += (
+            f"; {percent(level)} of true effects are expected within {interval(glance['pi_low'], glance['pi_high'])}"
+        )
     return Sentences(words + ".")
 
 
@@ -93,6 +95,7 @@ def printed_table(result: MetaResult, title: str, number_: int | None) -> Result
     from alliance_stats.report.tables import BLOCK, ROW_KIND, ResultTable
 
     table, glance = result.table(), result.glance().iloc[0]
+    level = float(getattr(result, "level", 0.95))
     rows: list[dict[str, object]] = []
     for row in table.to_dict("records"):
         name = "Mean effect" if row["term"] == INTERCEPT and len(table) == 1 else row["term"]
@@ -107,7 +110,11 @@ def printed_table(result: MetaResult, title: str, number_: int | None) -> Result
             {"term": f"I² between {between} (%)", "estimate": row["i2"], BLOCK: "Heterogeneity", ROW_KIND: "share"}
         )
     if list(table["term"]) == [INTERCEPT] and pd.notna(glance["pi_low"]):
-        predicted = {"term": "95% prediction interval", "ci_low": glance["pi_low"], "ci_high": glance["pi_high"]}
+        predicted = {
+            "term": f"{percent(level)} prediction interval",
+            "ci_low": glance["pi_low"],
+            "ci_high": glance["pi_high"],
+        }
         rows.append({**predicted, BLOCK: "Heterogeneity", ROW_KIND: "ends"})
     rows.append({"term": "Effects", "estimate": glance["k"], BLOCK: "Counts", ROW_KIND: "count"})
     rows.append({"term": "Studies", "estimate": glance["n_studies"], BLOCK: "Counts", ROW_KIND: "count"})
@@ -133,7 +140,7 @@ def printed_table(result: MetaResult, title: str, number_: int | None) -> Result
         title,
         ("SD = standard deviation; CI = confidence interval.", *result.notes()),
         formats=formats,
-        headings={"term": "", "statistic": Sentences("*t*" if finite else "*z*")},
+        headings={"term": "", "ci_low": f"{percent(level)} CI", "statistic": Sentences("*t*" if finite else "*z*")},
         number=number_,
         stub="term",
     )

@@ -55,6 +55,12 @@ def decimals_for(*values: Number, least: int = 2, most: int = MOST_DECIMALS) -> 
     return max(least, min(most, needed))
 
 
+def percent(level: float, *, decimal: DecimalMark = ".") -> str:
+    """Write the level of an interval: ``95%``, ``99.9%``."""
+    share = round(100 * level, 6)
+    return f"{number(share, 0 if share.is_integer() else 1, decimal=decimal)}%"
+
+
 def number(x: Number, decimals: int = 2, *, keep_small: bool = True, decimal: DecimalMark = ".") -> str:
     """Write a number with a true minus sign.
 

@@ -75,7 +75,7 @@ class ComparisonResult(BiasResult):
             return super().plot(kind, ax=ax)
         from alliance_stats.meta.bias.pictures import draw_comparison
 
-        return draw_comparison(self.rows, ax=ax)
+        return draw_comparison(self.rows, level=self.level, ax=ax)
 
 
 def compare(

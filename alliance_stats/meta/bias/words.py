@@ -10,7 +10,7 @@ import pandas as pd
 from alliance_stats.errors import count
 from alliance_stats.meta.words import studies
 from alliance_stats.names import INTERCEPT
-from alliance_stats.report.numbers import interval, number, p_value
+from alliance_stats.report.numbers import interval, number, p_value, percent
 from alliance_stats.report.sentences import Sentences, full, join
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def trim_fill_sentences(result: TrimFillResult) -> Sentences:
     verb = "it" if n == 1 else "them"
     return join(
         Sentences(f"{lead}. With {verb} the mean was"),
-        join(full(_first(result)), f" {_uncorrected(result)}.", separator=""),
+        join(full(_first(result), confidence=result.level), f" {_uncorrected(result)}.", separator=""),
     )
 
 
@@ -59,7 +59,10 @@ def egger_sentences(result: EggerResult) -> Sentences:
     slope = result.slope
     small = slope["p_value"] < 1 - result.level
     finding = "depended" if small else "did not depend detectably"
-    words = join(Sentences(f"Effects {finding} on the {PREDICTORS[result.predictor]} of their studies,"), full(slope))
+    words = join(
+        Sentences(f"Effects {finding} on the {PREDICTORS[result.predictor]} of their studies,"),
+        full(slope, confidence=result.level),
+    )
     if result.predictor in LIMITED and not result.mods:
         limit = result.fit.row(INTERCEPT)
         ends = interval(limit["ci_low"], limit["ci_high"]) if pd.notna(limit["ci_low"]) else "unknown"
@@ -80,7 +83,9 @@ def pet_peese_sentences(result: PetPeeseResult) -> Sentences:
     one = f"one-sided *p* {p_value(result.p_one_sided)}"
     found = "found an" if result.chosen == "PEESE" else "found no"
     lead = Sentences(f"PET {found} effect beyond small-study effects ({one}), so that {result.chosen} counts:")
-    return join(lead, join(full(result.table().iloc[-1]), f" {_uncorrected(result)}.", separator=""))
+    return join(
+        lead, join(full(result.table().iloc[-1], confidence=result.level), f" {_uncorrected(result)}.", separator="")
+    )
 
 
 def fail_safe_sentences(result: FailSafeResult) -> Sentences:
@@ -107,7 +112,12 @@ def selection_sentences(result: SelectionResult) -> Sentences:
     if first["term"] != INTERCEPT:
         lead = f"With {studies(result.glance().iloc[0])}, a selection model ({result.model}) put {first['term']} at"
     plain = f" {_uncorrected(result)}." if first["term"] == INTERCEPT and not result.mods else "."
-    return join(Sentences.plain(lead), join(full(first), plain, separator=""), _weights(result), _test(result))
+    return join(
+        Sentences.plain(lead),
+        join(full(first, confidence=result.level), plain, separator=""),
+        _weights(result),
+        _test(result),
+    )
 
 
 def _weights(result: SelectionResult) -> str:
@@ -149,9 +159,9 @@ def p_uniform_sentences(result: PUniformResult) -> Sentences:
     )
     test = result.tests().iloc[0]
     return Sentences(
-        f"p-uniform* put the mean at {number(row['estimate'])}, 95% CI {ends}, χ²(1) = {number(test['statistic'])}, "
-        f"*p* {p_value(test['p_value'])} {_uncorrected(result)}; {result.n_significant} of "
-        f"{count(len(result.effects), 'effect')} were significant."
+        f"p-uniform* put the mean at {number(row['estimate'])}, {percent(result.level)} CI {ends}, "
+        f"χ²(1) = {number(test['statistic'])}, *p* {p_value(test['p_value'])} {_uncorrected(result)}; "
+        f"{result.n_significant} of {count(len(result.effects), 'effect')} were significant."
     )
 
 

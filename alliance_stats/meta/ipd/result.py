@@ -268,8 +268,8 @@ class TwoStageResult(MetaResult):
             if scale_of(self.measure) == "tanh":
                 ends = carried_back(row[["estimate", "ci_low", "ci_high"]].to_numpy(np.float64), "tanh")
                 back = pd.Series(ends, index=["estimate", "ci_low", "ci_high"])
-            mean = mean_sentence(row, glance, "z" if back is not None else "b", back)
-            parts += [join(Sentences(f"{literal(term)}: "), mean, separator=""), spread_sentence(glance)]
+            mean = mean_sentence(row, glance, "z" if back is not None else "b", back, self.level)
+            parts += [join(Sentences(f"{literal(term)}: "), mean, separator=""), spread_sentence(glance, self.level)]
         return join(*parts)
 
     def plot(self, kind: str = "forest", *, term: str | None = None, ax: Axes | None = None) -> Axes:
@@ -292,7 +292,7 @@ class TwoStageResult(MetaResult):
             names = [*names, "pi_low", "pi_high"]
             whole = whole.assign(**{name: carried_back(whole[name].to_numpy(float), "tanh") for name in names})
         unit = "r" if back else self.terms[self._place(term)]
-        drawn = forest(rows, whole, correlations=back, unit=unit, ax=ax)
+        drawn = forest(rows, whole, correlations=back, unit=unit, level=self.level, ax=ax)
         if self.simulated:
             stamp(drawn)
             drawn.caption = f"Simulated data. {drawn.caption}"  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ from alliance_stats.errors import count
 from alliance_stats.report.figures.canvas import BLACK, BLUE, GREY, PAGE_WIDTH, annotate, house_style, label, new_axes
 from alliance_stats.report.figures.marks import RASTER_ABOVE, curve_with_band, key_above
 from alliance_stats.report.frames import need_rows
-from alliance_stats.report.numbers import number
+from alliance_stats.report.numbers import number, percent
 
 __all__ = ["bubble"]
 
@@ -21,6 +21,7 @@ def bubble(
     *,
     moderator: str = "Moderator",
     unit: str = "Effect",
+    level: float = 0.95,
     caption: str | None = None,
     alt_text: str | None = None,
     ax: Axes | None = None,
@@ -35,6 +36,8 @@ def bubble(
         ``x, estimate, ci_low, ci_high``, and ``pi_low, pi_high`` (drawn as dashed lines; missing values are left out).
     moderator, unit : str
         Words for the axes.
+    level : float
+        Level of the intervals, for the words.
     caption, alt_text : str, optional
         Words for the figure; written from the frames if left out.
     ax : Axes, optional
@@ -56,10 +59,10 @@ def bubble(
         points["x"], points["estimate"], s=size, color=BLUE, alpha=0.5, edgecolor="white", linewidth=0.5, zorder=2,
         rasterized=n > RASTER_ABOVE, label="Effects (larger: more weight)",
     )  # fmt: skip
-    curve_with_band(ax, line, "x", colour=BLACK, name="Expected, 95% CI")
+    curve_with_band(ax, line, "x", colour=BLACK, name=f"Expected, {percent(level)} CI")
     if line["pi_low"].notna().any():
         for side in ("pi_low", "pi_high"):
-            name = "95% prediction interval" if side == "pi_low" else "_"
+            name = f"{percent(level)} prediction interval" if side == "pi_low" else "_"
             ax.plot(line["x"], line[side], color=GREY, linestyle="--", linewidth=1.1, zorder=3, label=name)
     ax.set(xlabel=label(moderator), ylabel=label(unit))
     key_above(ax)
@@ -73,7 +76,7 @@ def bubble(
         {"effects": points, "curve": line},
         caption
         or f"{count(n, 'effect')} over {label(moderator)}; larger circles weigh more. The line runs from {words}; "
-        "band: 95% confidence, dashed: 95% prediction interval.",
+        f"band: {percent(level)} confidence, dashed: {percent(level)} prediction interval.",
         alt_text or f"Bubble plot of {count(n, 'effect')} over {label(moderator)}: expected effects from {words}.",
     )
     return ax

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from alliance_stats.errors import count
 from alliance_stats.report.figures.canvas import BLACK, BLUE, GREY, PAGE_WIDTH, annotate, house_style, label, new_axes
 from alliance_stats.report.frames import need_rows
-from alliance_stats.report.numbers import interval, number
+from alliance_stats.report.numbers import interval, number, percent
 
 __all__ = ["corrections"]
 
@@ -19,6 +19,7 @@ def corrections(
     means: pd.DataFrame,
     *,
     unit: str = "Mean effect",
+    level: float = 0.95,
     caption: str | None = None,
     alt_text: str | None = None,
     ax: Axes | None = None,
@@ -32,6 +33,8 @@ def corrections(
         named and left empty; intervals without an end, and those of methods far from all others, run to the edge.
     unit : str
         Words for the horizontal axis.
+    level : float
+        Level of the intervals, for the words.
     caption, alt_text : str, optional
         Words for the figure; written from the frame if left out.
     ax : Axes, optional
@@ -65,7 +68,9 @@ def corrections(
     annotate(
         ax,
         {"means": drawn},
-        caption or f"Mean effect without correction (black) and by {count(n - 1, 'correction')}, with 95% intervals.",
+        caption
+        or f"Mean effect without correction (black) and by {count(n - 1, 'correction')}, with "
+        f"{percent(level)} intervals.",
         alt_text
         or f"Mean without correction {number(drawn['estimate'].iloc[0])}; {count(len(known), 'corrected mean')} "
         f"{span}.",

@@ -18,7 +18,7 @@ from alliance_stats.report.figures.canvas import (
     new_axes,
 )
 from alliance_stats.report.frames import need_rows
-from alliance_stats.report.numbers import interval, number
+from alliance_stats.report.numbers import interval, number, percent
 
 __all__ = ["cumulative"]
 
@@ -31,6 +31,7 @@ def cumulative(
     steps: pd.DataFrame,
     *,
     unit: str = "Mean effect",
+    level: float = 0.95,
     caption: str | None = None,
     alt_text: str | None = None,
     ax: Axes | None = None,
@@ -43,6 +44,8 @@ def cumulative(
         ``label, k, estimate, ci_low, ci_high`` in order.
     unit : str
         Words for the horizontal axis.
+    level : float
+        Level of the intervals, for the words.
     caption, alt_text : str, optional
         Words for the figure; written from the frame if left out.
     ax : Axes, optional
@@ -79,7 +82,7 @@ def cumulative(
         ax,
         {"steps": drawn},
         caption
-        or f"Mean effect with its 95% interval as {count(n, 'effect')} came in, the first on top; {words}."
+        or f"Mean effect with its {percent(level)} interval as {count(n, 'effect')} came in, the first on top; {words}."
         + (" Arrows: the interval goes on." if cut else ""),
         alt_text or f"Cumulative meta-analysis of {count(n, 'effect')}: the mean went {words}.",
     )

@@ -24,7 +24,7 @@ from alliance_stats.report.figures.canvas import (
     new_axes,
 )
 from alliance_stats.report.frames import need_columns, need_rows
-from alliance_stats.report.numbers import bounded, interval, number
+from alliance_stats.report.numbers import bounded, interval, number, percent
 
 __all__ = ["forest"]
 
@@ -57,6 +57,7 @@ def forest(
     correlations: bool = False,
     unit: str = "Effect",
     mean: str = "Mean",
+    level: float = 0.95,
     caption: str | None = None,
     alt_text: str | None = None,
     ax: Axes | None = None,
@@ -80,6 +81,8 @@ def forest(
         Words for the horizontal axis, and over the numbers.
     mean : str
         Name of the last line.
+    level : float
+        Level of the intervals, for the words.
     caption, alt_text : str, optional
         Words for the figure; written from the frames if left out.
     ax : Axes, optional
@@ -102,7 +105,7 @@ def forest(
     named = height >= 0.6 * _LEAST
     _draw(ax, drawn, lines, height, named)
     if named:
-        _write(ax, lines, heads, mean, height, correlations, unit)
+        _write(ax, lines, heads, mean, height, correlations, f"{label(unit, 24)} [{percent(level)} CI]")
     else:
         ax.set_yticks([lines[-1].at + _room(height)], [mean], fontsize=8)
         ax.set_ylabel(f"Effects ({len(drawn)})")
@@ -112,7 +115,12 @@ def forest(
         ax.set_xlim(max(low, -1.0), min(high, 1.0))
     frames = {"effects": drawn, "pooled": pooled} | ({} if groups is None else {"groups": groups})
     words = _numbers(pooled.iloc[0], correlations)
-    annotate(ax, frames, caption or _caption(drawn, pooled, groups, words), alt_text or _alt_text(drawn, groups, words))
+    annotate(
+        ax,
+        frames,
+        caption or _caption(drawn, pooled, groups, words, level),
+        alt_text or _alt_text(drawn, groups, words),
+    )
     return ax
 
 
@@ -225,7 +233,7 @@ def _diamond(ax: Axes, line: _Line, colour: str, half: float) -> None:
 
 
 def _write(
-    ax: Axes, lines: list[_Line], heads: Mapping[str, str], mean: str, height: float, correlations: bool, unit: str
+    ax: Axes, lines: list[_Line], heads: Mapping[str, str], mean: str, height: float, correlations: bool, heading: str
 ) -> None:
     """Names and the user's columns on the left, estimates on the right, headings over them."""
     size = float(np.clip(72 * height * 0.62, 5.0, 8.0))
@@ -253,7 +261,7 @@ def _write(
     write("Study", -1.0, -place[0], fontweight="bold")
     for head, points in zip(heads.values(), place[1:], strict=True):
         write(label(head, 28), -1.0, -points, fontweight="bold")
-    write(f"{label(unit, 24)} [95% CI]", -1.0, 6, fontweight="bold")
+    write(heading, -1.0, 6, fontweight="bold")
     seen = 0
     for line in lines:
         if line.kind == "effect":
@@ -292,12 +300,14 @@ def _numbers(row: Mapping[str, Any] | pd.Series, correlations: bool) -> str:
     return f"{number(row['estimate'], keep_small=False)} {interval(row['ci_low'], row['ci_high'], 2)}"
 
 
-def _caption(drawn: pd.DataFrame, pooled: pd.DataFrame, groups: pd.DataFrame | None, words: str) -> str:
-    predicted = "; the line through it is the 95% prediction interval" if pooled["pi_low"].notna().any() else ""
+def _caption(drawn: pd.DataFrame, pooled: pd.DataFrame, groups: pd.DataFrame | None, words: str, level: float) -> str:
+    predicted = (
+        f"; the line through it is the {percent(level)} prediction interval" if pooled["pi_low"].notna().any() else ""
+    )
     each = f", grey diamonds: means of {count(len(groups), 'subgroup')}" if groups is not None else ""
     return (
-        f"{count(len(drawn), 'effect')} with 95% intervals; squares by weight. Black diamond: the mean, {words}"
-        f"{predicted}{each}."
+        f"{count(len(drawn), 'effect')} with {percent(level)} intervals; squares by weight. Black diamond: the "
+        f"mean, {words}{predicted}{each}."
     )
 
 

@@ -24,7 +24,7 @@ from alliance_stats.report.figures.canvas import (
 )
 from alliance_stats.report.figures.marks import RASTER_ABOVE
 from alliance_stats.report.frames import need_rows
-from alliance_stats.report.numbers import interval, number
+from alliance_stats.report.numbers import interval, number, percent
 
 __all__ = ["orchard"]
 
@@ -39,6 +39,7 @@ def orchard(
     means: pd.DataFrame,
     *,
     unit: str = "Effect",
+    level: float = 0.95,
     caption: str | None = None,
     alt_text: str | None = None,
     ax: Axes | None = None,
@@ -54,6 +55,8 @@ def orchard(
         may be missing.
     unit : str
         Words for the horizontal axis.
+    level : float
+        Level of the intervals, for the words.
     caption, alt_text : str, optional
         Words for the figure; written from the frames if left out.
     ax : Axes, optional
@@ -96,8 +99,8 @@ def orchard(
         ax,
         {"effects": fruits, "means": trunks},
         caption
-        or f"{count(len(fruits), 'effect')} (circles, larger ones more precise), means with 95% confidence intervals "
-        "(thick) and 95% prediction intervals (thin).",
+        or f"{count(len(fruits), 'effect')} (circles, larger ones more precise), means with {percent(level)} "
+        f"confidence intervals (thick) and {percent(level)} prediction intervals (thin).",
         alt_text or f"Orchard plot of {count(len(fruits), 'effect')} in {count(n, 'group')}. Means: {words}.",
     )
     return ax

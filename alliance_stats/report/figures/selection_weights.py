@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from alliance_stats.errors import count
 from alliance_stats.report.figures.canvas import BLUE, GREY, PAGE_WIDTH, annotate, house_style, new_axes
 from alliance_stats.report.frames import need_columns, need_rows
-from alliance_stats.report.numbers import number
+from alliance_stats.report.numbers import number, percent
 
 __all__ = ["selection_weights"]
 
@@ -28,6 +28,7 @@ def selection_weights(
     *,
     steps: pd.DataFrame | None = None,
     two_sided: bool = False,
+    level: float = 0.95,
     caption: str | None = None,
     alt_text: str | None = None,
     ax: Axes | None = None,
@@ -45,6 +46,8 @@ def selection_weights(
         instead of the curve.
     two_sided : bool
         Whether p values are two-sided.
+    level : float
+        Level of the intervals, for the words.
     caption, alt_text : str, optional
         Words for the figure; written from the frames if left out.
     ax : Axes, optional
@@ -74,7 +77,7 @@ def selection_weights(
     ax.set_xticks(_TICKS, [f"{tick:g}".removeprefix("0") or "0" for tick in _TICKS])
     ax.set(xlabel=f"p value ({sides})", ylabel="Relative chance of publication", xlim=(0, 1), ylim=(0, 1.06 * top))
     words = _ends(line)
-    bands = "; bands: 95% intervals" if steps is not None and steps["ci_low"].notna().any() else ""
+    bands = f"; bands: {percent(level)} intervals" if steps is not None and steps["ci_low"].notna().any() else ""
     annotate(
         ax,
         frames,
