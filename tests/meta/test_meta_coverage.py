@@ -38,8 +38,7 @@ def test_small_sample_intervals_cover_as_often_as_they_promise(shares, way, term
     assert row["missing"] == 0
 
 
+@pytest.mark.parametrize("shares", [10], indirect=True)
 def test_the_normal_distribution_is_too_sure_with_ten_studies(shares):
-    if shares["studies"].iloc[0] != 10:
-        pytest.skip("only ten studies are few enough")
     plain = shares[(shares["term"] == "(Intercept)") & shares["way"].isin(["z", "model-based, z"])]
     assert (plain["covers"] < 95).all()
