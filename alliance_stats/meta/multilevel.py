@@ -265,6 +265,7 @@ def _uncertainty(
         covariance,
         batches(clusters),
         lambda places: structure.covariance.blocks(places, peak.theta),
+        solved=peak.at.solved_moderators,
     )
     found = robust_covariance(of, robust)
     return Uncertainty(found.covariance, np.inf, found)

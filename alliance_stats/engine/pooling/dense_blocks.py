@@ -55,7 +55,7 @@ class DenseBlocks:
         """Factorise at given variances."""
         inverses, log_det = [], 0.0
         for places, sampling in zip(self.places, self.sampling, strict=True):
-            block = add_terms(sampling, places, self.own, theta)
+            block = add_terms(sampling.astype(np.float64), places, self.own, theta)
             log_det += float(np.linalg.slogdet(block)[1].sum())
             inverses.append(np.linalg.inv(block))
         return DenseFactored(self.places, inverses, log_det, self.k)

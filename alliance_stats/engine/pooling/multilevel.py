@@ -117,6 +117,11 @@ class Evaluation:
         cross = directions @ self.solved_x.T
         return 0.5 * (directions @ solved.T - cross @ self.inverse @ cross.T)
 
+    @property
+    def solved_moderators(self) -> Floats:
+        """``M⁻¹`` times the moderators themselves, (k, p)."""
+        return np.asarray(self.solved_x.T @ self.problem.triangle)
+
     def coefficients(self) -> tuple[Floats, Floats]:
         """Coefficients of the moderators themselves, and their covariance."""
         back = np.linalg.inv(self.problem.triangle)

@@ -21,13 +21,12 @@ from numpy.typing import NDArray
 
 from alliance_stats.engine.lazy import lazy
 from alliance_stats.engine.pooling.large import one_thread
+from alliance_stats.engine.pooling.small_roots import inverse_root, inverse_root_times
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
 
 KINDS = ("CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3")
-#: Eigenvalues below this share of the largest are zero: a cluster that fixes a coefficient has one.
-_ZERO = 1e-10
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,8 @@ class Clusters:
         Places of a batch → working covariances Φ of shape (n_b, m_b, m_b).
     weights : ndarray of shape (k,), optional
         Diagonal weights W; by default W = Φ⁻¹ in each cluster.
+    solved : ndarray of shape (k, p), optional
+        WX, where it is known already.
     """
 
     x: Floats
@@ -54,6 +55,7 @@ class Clusters:
     places: Sequence[Ints]
     working: Callable[[Ints], Floats]
     weights: Floats | None = None
+    solved: Floats | None = None
 
     @property
     def n(self) -> int:
@@ -65,15 +67,17 @@ class Clusters:
         """``X'WΦWX``."""
         total = np.zeros_like(self.inverse)
         for places in self.places:
-            xw = self.weighted(places, self.working(places))
-            total += np.einsum("npm,nmr,nqr->pq", xw, self.working(places), xw)
+            phi = self.working(places)
+            wx = self.weighted(places, phi)
+            total += np.einsum("nmp,nmq->pq", wx, phi @ wx)
         return total
 
     def weighted(self, places: Ints, phi: Floats) -> Floats:
-        """``X_i'W_i`` of a batch, (n, p, m)."""
+        """``W_i X_i`` of a batch, (n, m, p)."""
+        if self.solved is not None:
+            return np.asarray(self.solved[places])
         x = self.x[places]
-        weighted = np.linalg.solve(phi, x) if self.weights is None else x * self.weights[places][:, :, None]
-        return np.swapaxes(weighted, 1, 2)
+        return np.asarray(np.linalg.solve(phi, x) if self.weights is None else x * self.weights[places][:, :, None])
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ class Robust:
         shared = np.einsum("ndq,de,ner->nqr", across, self.form, across)
         expected = (own - shared).sum(axis=0)
         q = len(rows)
-        root = _inverse_root(expected)
+        root = inverse_root(expected)
         own, across = root @ own @ root, across @ root
         shared = np.einsum("ndq,de,ner->nqr", across, self.form, across)
         squares = np.einsum("nij,nji->", own, own) + np.einsum("nii->n", own) @ np.einsum("nii->n", own)
@@ -162,7 +166,8 @@ def robust_covariance(of: Clusters, kind: str = "CR2") -> Robust:
         Plain sandwich; times J/(J − 1), J/(J − p), or Stata's J(k − 1)/((J − 1)(k − p)); adjusted to be unbiased
         under the working model; jackknife.
     """
-    with one_thread(of.residual.size):
+    largest = max(places.shape[1] for places in of.places)
+    with one_thread(largest**2):  # BLAS begins more threads for large matrices only
         return _robust_covariance(of, kind)
 
 
@@ -170,14 +175,14 @@ def _robust_covariance(of: Clusters, kind: str) -> Robust:
     scores, owns, acrosses = [], [], []
     for places in of.places:
         x, phi = of.x[places], of.working(places)
-        xw = of.weighted(places, phi)
-        phi_wx = np.swapaxes(xw @ phi, 1, 2) if of.weights is not None else x
-        g = xw @ _adjustment(of, kind, x, phi, xw, phi_wx) if kind in ("CR2", "CR3") else xw
-        scores.append((g @ of.residual[places][:, :, None])[..., 0])
+        wx = of.weighted(places, phi)
+        phi_wx = x if of.weights is None else phi @ wx
+        g = _adjusted(of, kind, x, phi, wx, phi_wx)
         gt = np.swapaxes(g, 1, 2)
-        owns.append(g @ phi @ gt)
-        h = np.swapaxes(x, 1, 2) @ gt  # X_i' g_i
-        acrosses.append(h if of.weights is None else np.concatenate([h, np.swapaxes(phi_wx, 1, 2) @ gt], axis=1))
+        scores.append((gt @ of.residual[places][:, :, None])[..., 0])
+        owns.append(gt @ (phi @ g))
+        h = np.swapaxes(x, 1, 2) @ g  # X_i' g_i
+        acrosses.append(h if of.weights is None else np.concatenate([h, np.swapaxes(phi_wx, 1, 2) @ g], axis=1))
     score = np.concatenate(scores)
     covariance = of.inverse @ (score.T @ score) @ of.inverse * _factor(of, kind)
     form = of.inverse
@@ -192,28 +197,19 @@ def _factor(of: Clusters, kind: str) -> float:
     return {"CR1": n / (n - 1), "CR1p": n / (n - p), "CR1S": n * (k - 1) / ((n - 1) * (k - p))}.get(kind, 1.0)
 
 
-def _adjustment(of: Clusters, kind: str, x: Floats, phi: Floats, xw: Floats, phi_wx: Floats) -> Floats:
-    """The matrices A of a batch."""
+def _adjusted(of: Clusters, kind: str, x: Floats, phi: Floats, wx: Floats, phi_wx: Floats) -> Floats:
+    """``A_i W_i X_i`` of a batch, (n, m, p): what residuals are weighted by."""
+    if kind not in ("CR2", "CR3"):
+        return wx
     projected = x @ of.inverse
     if kind == "CR3":
-        return np.asarray(np.linalg.inv(np.eye(x.shape[1]) - projected @ xw))
+        kept = np.eye(x.shape[1]) - wx @ np.swapaxes(projected, 1, 2)
+        return np.asarray(np.linalg.inv(kept) @ wx)
     if of.weights is None:
         spread = phi - projected @ np.swapaxes(x, 1, 2)
     else:
         shared = projected @ np.swapaxes(phi_wx, 1, 2)
         spread = phi - shared - np.swapaxes(shared, 1, 2) + projected @ of.middle @ np.swapaxes(projected, 1, 2)
     root = np.linalg.cholesky(phi)  # Φ = root root'; D of the paper is its transpose
-    inner = np.swapaxes(root, 1, 2) @ spread @ root
-    return np.asarray(root @ _inverse_root(inner) @ np.swapaxes(root, 1, 2))
-
-
-def _inverse_root(matrices: Floats) -> Floats:
-    """Symmetric inverse square roots; zero eigenvalues stay zero."""
-    if matrices.shape[-1] == 1:
-        with np.errstate(divide="ignore"):
-            return np.where(matrices > 0, 1 / np.sqrt(np.abs(matrices)), 0.0)
-    values, vectors = np.linalg.eigh(0.5 * (matrices + np.swapaxes(matrices, -1, -2)))
-    largest = values[..., -1:]
-    safe = values > _ZERO * largest
-    roots = np.where(safe, 1 / np.sqrt(np.where(safe, values, 1.0)), 0.0)
-    return np.asarray((vectors * roots[..., None, :]) @ np.swapaxes(vectors, -1, -2))
+    turned = np.swapaxes(root, 1, 2)
+    return np.asarray(root @ inverse_root_times(turned @ spread @ root, turned @ wx))

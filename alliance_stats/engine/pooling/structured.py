@@ -105,6 +105,13 @@ class Term:
             return self._known
         return np.where(self.parameter == FIXED, self.weight, theta[self.parameter])
 
+    def products(self, places: Ints, weights: Floats) -> Floats:
+        """``weight a a'`` at places (n, m), with weights (n, m) or (n, 1): (n, m, m), or a shape that spreads to it."""
+        if self._ones:
+            return weights[:, :, None]
+        vector = self.vector[places]
+        return np.asarray((weights * vector)[:, :, None] * vector[:, None, :])
+
     def by_parameter(self, values: Floats, n_parameters: int) -> Floats:
         """Sum values of groups (n_groups,) by their parameter."""
         if self.only is not None:
@@ -186,17 +193,20 @@ class LowRank:
 
     def blocks(self, places: Ints, theta: Floats) -> Floats:
         """The matrix itself for sets of effects: places (n, m) → (n, m, m)."""
-        d = self._diagonal(theta)
-        return add_terms(d[places][:, :, None] * np.eye(places.shape[1]), places, self.nested, theta)
+        blocks = np.zeros((*places.shape, places.shape[1]))
+        np.einsum("nii->ni", blocks)[...] = self._diagonal(theta)[places]
+        return add_terms(blocks, places, self.nested, theta)
 
 
 def add_terms(blocks: Floats, places: Ints, terms: Sequence[Term], theta: Floats) -> Floats:
-    """Add terms to blocks (n, m, m) of the effects at places (n, m)."""
+    """Add terms to blocks (n, m, m) of the effects at places (n, m), where they stand."""
     for term in terms:
-        codes, vector = term.codes[places], term.vector[places]
-        same = codes[:, :, None] == codes[:, None, :]
-        weight = term.weights(theta)[codes]
-        blocks = blocks + same * (weight * vector)[:, :, None] * vector[:, None, :]
+        codes = term.codes[places]
+        if (codes == codes[:, :1]).all():  # a block is one group
+            blocks += term.products(places, term.weights(theta)[codes[:, :1]])
+        else:
+            same = codes[:, :, None] == codes[:, None, :]
+            blocks += same * term.products(places, term.weights(theta)[codes])
     return blocks
 
 

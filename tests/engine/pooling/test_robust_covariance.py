@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from alliance_stats.engine.pooling import small_roots
 from alliance_stats.engine.pooling.dense_blocks import batches
 from alliance_stats.engine.pooling.robust import Clusters, robust_covariance
 
@@ -14,6 +15,11 @@ X = np.column_stack([np.ones(K), RNG.normal(size=K), RNG.normal(size=7)[CODES]])
 Y = RNG.normal(size=K)
 SAME = CODES[:, None] == CODES
 PHI = np.where(SAME, 0.3, 0) + np.diag(RNG.uniform(0.2, 1.0, K))
+
+
+@pytest.fixture(autouse=True, params=[1, 1000], ids=["roots together", "roots by LAPACK"])
+def _way_of_roots(request, monkeypatch):
+    monkeypatch.setattr(small_roots, "_FEW", request.param)
 
 
 def whole(weighted: bool):
@@ -108,3 +114,10 @@ def test_htz_follows_the_moments_of_the_matrix(weighted):
     assert_allclose(statistic, (eta - 1) / (eta * 2) * q, rtol=1e-8)
     assert df_num == 2
     assert_allclose(df_den, eta - 1, rtol=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["CR0", "CR2", "CR3"])
+def test_products_known_already_are_taken(kind):
+    of = clusters(False)
+    known = Clusters(of.x, of.residual, of.inverse, of.places, of.working, solved=np.linalg.solve(PHI, X))
+    assert_allclose(robust_covariance(known, kind).covariance, robust_covariance(of, kind).covariance, rtol=1e-12)
