@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from alliance_stats.design.formula import Formula
+from alliance_stats.design.formula import Formula, parse_formula
 from alliance_stats.design.matrices import as_predictor, expand
 from alliance_stats.design.predictor_checks import check_categories, check_predictors
 from alliance_stats.design.recipes import Recipe, as_fitted
 from alliance_stats.errors import DesignError, FormulaError, count
+from alliance_stats.names import INTERCEPT
 
 Floats = NDArray[np.float64]
 
@@ -83,3 +85,13 @@ def fixed_part(formula: Formula, frame: pd.DataFrame) -> FixedPart:
             f"at most {len(frame)} can be told apart."
         )
     return FixedPart(tuple(columns), np.column_stack(list(columns.values())), recipes[formula.fixed], variables)
+
+
+def intercept_only(n_rows: int) -> FixedPart:
+    """One mean: a column of ones, as :func:`fixed_part` gives for ``y ~ 1``."""
+    return FixedPart((INTERCEPT,), np.ones((n_rows, 1)), _intercept_recipe(), ())
+
+
+@cache
+def _intercept_recipe() -> Recipe:
+    return fixed_part(parse_formula("y ~ 1"), pd.DataFrame({"y": [0.0, 1.0]})).recipe

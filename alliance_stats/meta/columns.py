@@ -30,6 +30,8 @@ def require(frame: pd.DataFrame, *names: str) -> None:
     """
     if not isinstance(frame, pd.DataFrame):
         raise DataError(f"Effects come as a DataFrame, not as {type(frame).__name__}. Make one with pandas.DataFrame.")
+    if frame.columns.is_unique and all(name in frame.columns for name in names):
+        return
     there = [str(column) for column in frame.columns]
     missing = [name for name in names if name not in there]
     if missing:
@@ -49,7 +51,13 @@ def numbers(frame: pd.DataFrame, name: str) -> Floats:
         If it holds something that is no number.
     """
     require(frame, name)
-    column = frame[name]
+    return _floats(frame, frame[name])
+
+
+def _floats(frame: pd.DataFrame, column: pd.Series) -> Floats:
+    name = column.name
+    if column.dtype == np.float64:
+        return column.to_numpy()
     if column.dtype.kind in "cmM":
         raise DataError(
             f"{name!r} holds {column.dtype} values, not real numbers. Give effects and variances as real numbers."
@@ -113,8 +121,23 @@ def take_effects(frame: pd.DataFrame, others: Sequence[str] = ()) -> tuple[pd.Da
     DataError
         If a variance is zero, negative or infinite, an effect infinite, or no row is left.
     """
+    kept, y, _ = complete_effects(frame, others)
+    return kept, len(frame) - y.size
+
+
+def complete_effects(frame: pd.DataFrame, others: Sequence[str] = ()) -> tuple[pd.DataFrame, Floats, Floats]:
+    """As :func:`take_effects`, with the effects and variances of the complete rows as arrays.
+
+    Returns
+    -------
+    effects : DataFrame
+    y, v : ndarray of shape (k,)
+    """
     require(frame, EFFECT, VARIANCE, *others)
-    y, v = numbers(frame, EFFECT), numbers(frame, VARIANCE)
+    effects, variances = frame[EFFECT], frame[VARIANCE]
+    y, v = _floats(frame, effects), _floats(frame, variances)
+    if not others and y.size and effects.dtype == variances.dtype == np.float64 and _plain(y, v):
+        return frame.copy(deep=False), y, v
     present = ~(np.isnan(y) | np.isnan(v))
     for name in others:
         present &= frame[name].notna().to_numpy()
@@ -138,4 +161,10 @@ def take_effects(frame: pd.DataFrame, others: Sequence[str] = ()) -> tuple[pd.Da
         column = kept[name]
         if column.dtype.kind == "f":
             refuse(kept, np.isinf(column.to_numpy()), f"values of {name!r} are infinite", way_out, column)
-    return kept, len(frame) - len(kept)
+    return kept, y, v
+
+
+def _plain(y: Floats, v: Floats) -> bool:
+    """Whether nothing is missing and nothing could be refused."""
+    least, most = v.min(), v.max()  # missing values make these, and the comparisons, fail
+    return bool(least >= 1 / _LARGEST and most <= _LARGEST and y.max() <= _LARGEST and y.min() >= -_LARGEST)

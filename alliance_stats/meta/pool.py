@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from alliance_stats.design.fixed_part import fixed_part
-from alliance_stats.design.formula import parse_formula
+from alliance_stats.design.fixed_part import intercept_only
 from alliance_stats.errors import DataError, DesignError, did_you_mean
-from alliance_stats.meta.columns import take_effects
+from alliance_stats.meta.columns import complete_effects
 from alliance_stats.meta.pooled_result import PREDICTIONS, UnivariateResult, arrays, scale_of
 from alliance_stats.meta.settings import check_level, check_method, check_test, measure_of
 
@@ -146,13 +145,13 @@ def pool(
 
     method = check_method(method)
     check_level(level)
-    kept, n_dropped = take_effects(effects)
-    check_test(test, len(kept), 1)
-    part = fixed_part(parse_formula("yi ~ 1"), kept)
-    fit = fit_regression(*arrays(kept), part.matrix, method, test)
+    kept, y, v = complete_effects(effects)
+    check_test(test, y.size, 1)
+    part = intercept_only(y.size)
+    fit = fit_regression(y, v, part.matrix, method, test)
     check_scale(fit)
     prediction = check_prediction(prediction, test)
-    return PooledResult(fit, part, kept, prediction, level, measure_of(effects, measure), n_dropped)
+    return PooledResult(fit, part, kept, prediction, level, measure_of(effects, measure), len(effects) - y.size)
 
 
 def check_prediction(prediction: str | None, test: str) -> str:

@@ -14,6 +14,7 @@ from alliance_stats.names import TABLE_COLUMNS
 
 Floats = NDArray[np.floating[Any]]
 
+_NUMBERS = pd.Index(TABLE_COLUMNS[1:])
 #: Scales that estimates can be carried to.
 BACK = ("tanh", "exp", "integral")
 
@@ -32,8 +33,11 @@ def coefficients_table(
         statistic = estimate / std_error
     half = np.where(df < 1, np.nan, t_quantile(0.5 + level / 2, df) * std_error)
     p = t_p_value(statistic, df)
-    columns = (list(terms), estimate, std_error, df, statistic, p, estimate - half, estimate + half)
-    return pd.DataFrame(dict(zip(TABLE_COLUMNS, columns, strict=True)))
+    columns = (estimate, std_error, df, statistic, p, estimate - half, estimate + half)
+    # one block of numbers under names made once: column by column, the frame takes longer than the fit
+    table = pd.DataFrame(np.array(columns, np.float64).T, columns=_NUMBERS)
+    table.insert(0, TABLE_COLUMNS[0], list(terms))
+    return table
 
 
 def carried_back(values: Floats, how: str, tau2: float = 0.0) -> Floats:

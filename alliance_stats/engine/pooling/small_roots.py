@@ -111,14 +111,15 @@ def _series(m: Floats, y: Floats) -> Floats:
     m /= middle
     _diagonal(m)[...] -= 1
     far = float(np.sqrt(np.einsum("ijn,ijn->n", m, m).max()))
-    total = term = y / np.sqrt(middle)
+    term: Floats = y / np.sqrt(middle)
+    total = term
     k, size = 0, 1.0
     while size > 1e-17:
         k += 1
         term = _times(m, term) * ((1 - 2 * k) / (2 * k))
         total = total + term
         size *= far
-    return np.asarray(total)
+    return total
 
 
 def _times(m: Floats, y: Floats) -> Floats:

@@ -65,23 +65,33 @@ class Effects:
     @lazy
     def products(self) -> Floats:
         """Columns ``1, xx' (upper triangle), x y, y²`` of shape (k, 1 + p(p + 1)/2 + p + 1)."""
-        i, j = self.pairs
         x = self.basis
+        if self.p == 1:
+            return np.stack([np.ones(self.k), x[:, 0] ** 2, x[:, 0] * self.y, self.y**2], axis=1)
+        i, j = self.pairs
         return np.column_stack([np.ones(self.k), x[:, i] * x[:, j], x * self.y[:, None], self.y**2])
 
     def coefficients(self, on_basis: Floats) -> Floats:
         """Carry coefficients on the basis (…, p), relative to ``start``, back to the columns of X."""
+        if self.p == 1:
+            return np.asarray((on_basis + self.start) / self.triangle[0, 0])
         return np.linalg.solve(self.triangle, (on_basis + self.start)[..., None])[..., 0]
 
     def covariance(self, on_basis: Floats) -> Floats:
         """Carry a covariance (…, p, p) of coefficients on the basis back to the columns of X."""
+        if self.p == 1:
+            return np.asarray(on_basis / self.triangle[0, 0] ** 2)
         inverse = np.linalg.inv(self.triangle)
         return inverse @ on_basis @ inverse.T
 
 
 def prepare(y: Floats, v: Floats, x: Floats) -> Effects:
     """Take k effects, their variances and moderators of shape (k, p) into coordinates that lose no digits."""
-    basis, triangle = np.linalg.qr(x)
+    if x.shape[1] == 1:
+        length = np.sqrt(x[:, 0] @ x[:, 0])
+        basis, triangle = x / length, np.array([[length]])
+    else:
+        basis, triangle = np.linalg.qr(x)
     start = basis.T @ y
     return Effects(y - basis @ start, v, basis, triangle, start)
 
@@ -99,6 +109,8 @@ class Sums:
 def as_sums(effects: Effects, total: Floats) -> Sums:
     """Take summed products of shape (n, c) apart."""
     p = effects.p
+    if p == 1:
+        return Sums(total[:, 0], total[:, 1:2, None], total[:, 2:3], total[:, 3])
     i, j = effects.pairs
     n_pairs = i.size
     xx = np.empty((len(total), p, p))
