@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.design.fixed_part import FixedPart
-from alliance_stats.errors import DataError, count, did_you_mean
-from alliance_stats.meta.joint_tests import rows_of_terms
+from alliance_stats.errors import DataError, count
+from alliance_stats.meta.coefficient_tests import CoefficientTests
 from alliance_stats.meta.multilevel_setup import Structure
 from alliance_stats.meta.pooled_result import scale_of, transformed
-from alliance_stats.meta.result import GLANCE, VARIANCES, MetaResult, first_coefficient
-from alliance_stats.meta.robust_tests import FEW, Uncertainty, with_caution
-from alliance_stats.meta.tidy import Floats, coefficients_table
+from alliance_stats.meta.result import GLANCE, VARIANCES, first_coefficient
+from alliance_stats.meta.robust_tests import FEW, Uncertainty
+from alliance_stats.meta.tidy import Floats
 from alliance_stats.names import INTERCEPT
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MultilevelResult(MetaResult):
+class MultilevelResult(CoefficientTests):
     """A multilevel meta-analysis; see :func:`alliance_stats.meta.multilevel`.
 
     Parameters
@@ -65,7 +65,7 @@ class MultilevelResult(MetaResult):
     # ---- tables ------------------------------------------------------------------------------------------------
 
     @cached_property
-    def beta(self) -> Floats:
+    def beta(self) -> Floats:  # type: ignore[override]  # read only, as every field of a frozen result is
         """Coefficients."""
         return self.peak.at.coefficients()[0]
 
@@ -73,19 +73,6 @@ class MultilevelResult(MetaResult):
     def effects(self) -> pd.DataFrame:
         """The rows used, in the order of the frame that was given."""
         return self.structure.rows.iloc[np.argsort(self.structure.order)]
-
-    def table(self) -> pd.DataFrame:
-        """Coefficients: ``term, estimate, std_error, df, statistic, p_value, ci_low, ci_high``.
-
-        Where robust tests have fewer than 4 degrees of freedom, a last column ``caution`` says so in those rows.
-        """
-        return self._estimates(np.eye(len(self.part.names)), self.part.names)
-
-    def _estimates(self, rows: Floats, labels: Sequence[str]) -> pd.DataFrame:
-        errors, df = self.uncertainty.errors(rows), self.uncertainty.degrees_of_freedom(rows)
-        return with_caution(
-            coefficients_table(labels, rows @ self.beta, errors, df, self.level), self.robust is not None
-        )
 
     def glance(self) -> pd.DataFrame:
         """One row about the whole analysis.
@@ -214,46 +201,7 @@ class MultilevelResult(MetaResult):
 
         return residual_table(self)
 
-    # ---- tests and predictions ---------------------------------------------------------------------------------
-
-    def test(self, terms: str | Sequence[str] | pd.DataFrame | None = None) -> pd.DataFrame:
-        """Test several coefficients together: the HTZ test with robust errors, else F or χ².
-
-        Parameters
-        ----------
-        terms : str, sequence of str, or DataFrame, optional
-            Coefficients, terms of the formula, or weighted sums; by default all but the intercept.
-
-        Returns
-        -------
-        DataFrame
-            One row: ``test, statistic, df_num, df_den, p_value``.
-
-        References
-        ----------
-        Tipton & Pustejovsky (2015), Journal of Educational and Behavioral Statistics, 40, 604-634.
-        """
-        if isinstance(terms, pd.DataFrame):
-            rows, label = self._rows(terms), ", ".join(map(str, terms.index))
-        else:
-            rows = rows_of_terms(terms, self.part.names, self.part.variables)
-            label = "moderators" if terms is None else terms if isinstance(terms, str) else ", ".join(terms)
-        return self.uncertainty.joint(label, rows, self.beta)
-
-    def combine(self, weights: pd.DataFrame, labels: Sequence[str] | None = None) -> pd.DataFrame:
-        """Estimate weighted sums of coefficients (one row each), with the columns of :meth:`table`."""
-        names = list(labels) if labels is not None else [str(name) for name in weights.index]
-        return self._estimates(self._rows(weights), names)
-
-    def contrast(self, weights: Mapping[str, float], label: str = "contrast") -> pd.DataFrame:
-        """Estimate one weighted sum of coefficients."""
-        return self.combine(pd.DataFrame([dict(weights)]), [label])
-
-    def _rows(self, weights: pd.DataFrame) -> Floats:
-        for term in weights.columns:
-            if term not in self.part.names:
-                raise DataError(f"The model has no term {term!r}. {did_you_mean(str(term), self.part.names)}")
-        return weights.reindex(columns=list(self.part.names), fill_value=0.0).to_numpy(np.float64)
+    # ---- predictions -------------------------------------------------------------------------------------------
 
     def predict(self, new: pd.DataFrame | None = None, back: str | None = None) -> pd.DataFrame:
         """Expected effects with confidence and prediction intervals; the latter are of a single new effect.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,16 +11,16 @@ import pandas as pd
 
 from alliance_stats.design.fixed_part import FixedPart, fixed_part
 from alliance_stats.errors import DataError, DesignError, count, did_you_mean
+from alliance_stats.meta.coefficient_tests import CoefficientTests
 from alliance_stats.meta.columns import EFFECT, STUDY, take_effects
-from alliance_stats.meta.joint_tests import rows_of_terms
 from alliance_stats.meta.levels import Ints
 from alliance_stats.meta.pooled_result import arrays
 from alliance_stats.meta.regress import parse_right_side
-from alliance_stats.meta.result import VARIANCES, MetaResult, first_coefficient
-from alliance_stats.meta.robust_tests import FEW, Uncertainty, with_caution
+from alliance_stats.meta.result import VARIANCES, first_coefficient
+from alliance_stats.meta.robust_tests import FEW, Uncertainty
 from alliance_stats.meta.sampling import check_rho
 from alliance_stats.meta.settings import check_level
-from alliance_stats.meta.tidy import Floats, coefficients_table
+from alliance_stats.meta.tidy import Floats
 from alliance_stats.names import INTERCEPT
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ WEIGHTS = {"CORR": "correlated effects", "HIER": "hierarchical effects"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RobustResult(MetaResult):
+class RobustResult(CoefficientTests):
     """Robust variance estimation; see :func:`robust`."""
 
     beta: Floats
@@ -48,28 +47,6 @@ class RobustResult(MetaResult):
     small: bool
     level: float
     n_dropped: int
-
-    def table(self) -> pd.DataFrame:
-        """Coefficients; a last column ``caution`` marks robust tests with fewer than 4 degrees of freedom."""
-        return self._estimates(np.eye(len(self.part.names)), self.part.names)
-
-    def _estimates(self, rows: Floats, labels: Sequence[str]) -> pd.DataFrame:
-        errors, df = self.uncertainty.errors(rows), self.uncertainty.degrees_of_freedom(rows)
-        return with_caution(coefficients_table(labels, rows @ self.beta, errors, df, self.level), self.small)
-
-    def contrast(self, weights: Mapping[str, float], label: str = "contrast") -> pd.DataFrame:
-        """Estimate one weighted sum of coefficients."""
-        for term in weights:
-            if term not in self.part.names:
-                raise DataError(f"The model has no term {term!r}. {did_you_mean(str(term), self.part.names)}")
-        row = np.array([[weights.get(name, 0.0) for name in self.part.names]])
-        return self._estimates(row, [label])
-
-    def test(self, terms: str | Sequence[str] | None = None) -> pd.DataFrame:
-        """Test several coefficients together (HTZ); by default all but the intercept."""
-        rows = rows_of_terms(terms, self.part.names, self.part.variables)
-        label = "moderators" if terms is None else terms if isinstance(terms, str) else ", ".join(terms)
-        return self.uncertainty.joint(label, rows, self.beta)
 
     def glance(self) -> pd.DataFrame:
         """One row about the whole analysis; ``tau2`` is the variance between studies, ``omega2`` that within them."""

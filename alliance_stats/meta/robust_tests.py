@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from alliance_stats.errors import DesignError
+from alliance_stats.errors import DataError, DesignError, did_you_mean
 from alliance_stats.meta.joint_tests import joint_table, wald
 
 if TYPE_CHECKING:
@@ -47,27 +48,55 @@ class Uncertainty:
         """Degrees of freedom of weighted sums (q, p)."""
         return np.full(len(rows), self.df) if self.robust is None else self.robust.degrees_of_freedom(rows)
 
-    def joint(self, label: str, rows: Floats, beta: Floats) -> pd.DataFrame:
+    def joint(self, label: str, rows: Floats, beta: Floats, kind: str | None = None) -> pd.DataFrame:
         """Test that weighted sums are all zero: ``test, statistic, df_num, df_den, p_value``.
 
         Raises
         ------
         DesignError
             If the sums follow from each other, or there are too few clusters for so many.
+        DataError
+            If there is no such test, or errors are model-based and a robust test is asked for.
         """
         from alliance_stats.engine.distributions import f_p_value
+        from alliance_stats.engine.pooling.joint_tests import TESTS, joint_test
 
+        if kind is not None and kind not in TESTS:
+            raise DataError(f"No joint test {kind!r}. {did_you_mean(kind, TESTS)}")
         if self.robust is None:
+            if kind is not None:
+                raise DataError(f"The test {kind!r} is of robust standard errors, and these are not. Leave joint= out.")
             return joint_table(label, rows, beta, self.covariance, self.df, f_p_value)
         wald(rows, beta, self.covariance)  # refuses sums that are not independent
-        statistic, df_num, df_den = self.robust.hotelling(rows, beta)
-        if df_den <= 0:
+        kind = kind or TESTS[0]
+        found = joint_test(self.robust, rows, beta, kind)
+        if found.df_den <= 0:
             raise DesignError(
-                f"{self.robust.n_clusters} clusters tell too little for a joint test of {df_num} coefficients: the HTZ "
-                f"test is left with {df_den:.2g} degrees of freedom. Test fewer at a time."
+                f"{self.robust.n_clusters} clusters tell too little for a joint test of {found.df_num} coefficients: "
+                f"the {kind} test is left with {found.df_den:.2g} degrees of freedom. Test fewer at a time."
             )
-        row = (label, statistic, df_num, df_den, f_p_value(statistic, df_num, df_den))
-        return pd.DataFrame([row], columns=["test", "statistic", "df_num", "df_den", "p_value"])
+        p = f_p_value(found.statistic, found.df_num, found.df_den)
+        row = (label, found.statistic, found.df_num, found.df_den, p)
+        table = pd.DataFrame([row], columns=["test", "statistic", "df_num", "df_den", "p_value"])
+        return table.assign(caution=CAUTION) if found.raised else table
+
+    def saddlepoint(self, names: Sequence[str], beta: Floats) -> pd.DataFrame:
+        """Test coefficients: ``term, estimate, std_error, statistic, saddlepoint, p_value``."""
+        from alliance_stats.engine.pooling.saddlepoint import MOST_CLUSTERS, saddlepoint_test
+
+        if self.robust is None:
+            raise DataError("Saddlepoint tests are of robust standard errors, and these are not. See table().")
+        if self.robust.n_clusters > MOST_CLUSTERS:
+            raise DataError(
+                f"Saddlepoint tests are for few clusters, at most {MOST_CLUSTERS}, and there are "
+                f"{self.robust.n_clusters}. The degrees of freedom of table() are as good then."
+            )
+        rows = np.eye(len(names))
+        found, errors = saddlepoint_test(self.robust, rows, beta), self.errors(rows)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            statistic = beta / errors
+        columns = {"term": list(names), "estimate": beta, "std_error": errors, "statistic": statistic}
+        return pd.DataFrame({**columns, "saddlepoint": found.point, "p_value": found.p_value})
 
 
 def with_caution(table: pd.DataFrame, robust: bool) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from numpy.testing import assert_allclose
 import alliance_stats as als
 from alliance_stats.engine.pooling.climb import find_peak
 from alliance_stats.engine.pooling.multilevel import Evaluation
+from alliance_stats.engine.pooling.saddlepoint import exceeds_zero, spectrum
 from alliance_stats.meta.multilevel import _clusters, _uncertainty
 
 CLOSED, SIGMA = 1e-10, 5e-6
@@ -161,26 +162,31 @@ def check_conf_int(dataset: str, record: str) -> None:
         assert_allclose(table[mine], given, rtol=1e-8)
 
 
-def check_htz(dataset: str, record: str) -> None:
+def check_wald(dataset: str, record: str) -> None:
+    """Every joint test of clubSandwich, by the name that ends the record's."""
     expected = result(dataset, record)
     moved = at_variances(fit_like(dataset, record), sigma2_of(dataset, record), "CR2")
-    test = moved.test().iloc[0]
+    test = moved.test(joint=record.rpartition("_")[2]).iloc[0]
     for mine, theirs in {"statistic": "Fstat", "df_num": "df_num", "df_den": "df_denom", "p_value": "p_val"}.items():
-        assert_allclose(test[mine], expected[theirs], rtol=1e-8)
+        assert_allclose(test[mine], number(expected[theirs]), rtol=1e-8)
 
 
-def check_plain_wald(dataset: str, record: str) -> None:
-    """χ², and F with J − 1: the Wald statistic of the robust covariance itself."""
-    from alliance_stats.engine.distributions import f_p_value
-    from alliance_stats.meta.joint_tests import joint_table
-
+def check_saddlepoint(dataset: str, record: str) -> None:
+    """Saddlepoints are roots, which R's uniroot finds to 1.2e-4; at the record's own, the p value is exact."""
     expected = result(dataset, record)
-    moved = at_variances(fit_like(dataset, record), sigma2_of(dataset, record), "CR2")
-    df = np.inf if record.endswith("chi-sq") else moved.n_clusters - 1.0
-    rows = np.eye(len(moved.part.names))[1:]
-    test = joint_table("all", rows, moved.beta, moved.uncertainty.covariance, df, f_p_value).iloc[0]
-    assert_allclose(test["statistic"], expected["Fstat"], rtol=1e-8)
-    assert_allclose(test["p_value"], expected["p_val"], rtol=1e-7)
+    if record.startswith("scheme_FE"):
+        moved = at_variances(fit_like(dataset, "ml3_V06"), [0.0, 0.0], "CR2")
+    else:
+        moved = at_variances(fit_like(dataset, record), sigma2_of(dataset, record), "CR2")
+    ours = moved.saddlepoint()
+    for mine, theirs in {"estimate": "beta", "std_error": "SE", "statistic": "tstat"}.items():
+        assert_allclose(ours[mine], numbers(expected[theirs]), rtol=CLOSED)
+    points, p_values = numbers(expected["saddlepoint"]), numbers(expected["p_saddle"])
+    assert_allclose(ours["saddlepoint"], points, rtol=0, atol=1.3e-4)
+    assert_allclose(ours["p_value"], p_values, rtol=5e-4)
+    for row, t, point, p in zip(np.eye(len(points)), ours["statistic"], points, p_values, strict=True):
+        gamma = spectrum(moved.uncertainty.robust, row)
+        assert_allclose(exceeds_zero(np.append(1.0, -(t**2) * gamma / gamma.sum()), point), p, rtol=1e-9)
 
 
 def check_residuals(dataset: str, record: str) -> None:
@@ -364,8 +370,8 @@ CHECKS = {
     r"ml3_(V06_)?(mods_|rater_)?coef_test_CR(0|1|1S|2|3)": check_coef_test,
     r"ml3_(V06_)?(mods_|rater_)?vcovCR2": check_vcov,
     r"ml3_(V06_)?(mods_|rater_)?conf_int_CR2": check_conf_int,
-    r"ml3_(V06_)?(mods_|rater_)?Wald_HTZ": check_htz,
-    r"ml3_(V06_)?(mods_|rater_)?Wald_(chi-sq|Naive-F)": check_plain_wald,
+    r"ml3_(V06_)?(mods_|rater_)?Wald_(HTZ|HTA|HTB|EDF|EDT|chi-sq|Naive-F)": check_wald,
+    r"(ml3|scheme_FE)_(V06_)?(mods_|rater_)?saddlepoint_CR2": check_saddlepoint,
     r"ml3_(rstandard|hat)": check_residuals,
     r"ml3_weights_diag": check_diagonal_weights,
     r"ml3_(V06_)?(mods_|rater_)?metafor_robust_(CR1|clubSandwich)": check_metafor_robust,
