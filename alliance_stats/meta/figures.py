@@ -13,12 +13,15 @@ from alliance_stats.meta.columns import EFFECT, STUDY, VARIANCE, require
 from alliance_stats.meta.multilevel_result import MultilevelResult
 from alliance_stats.meta.pool import PooledResult, pool
 from alliance_stats.meta.pooled_result import scale_of
+from alliance_stats.meta.radial import radial
 from alliance_stats.meta.regress import RegressionResult
 from alliance_stats.meta.sensitivity import SensitivityFrame
 from alliance_stats.meta.tidy import carried_back
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+__all__ = ["Drawable", "bubble", "cumulative", "forest", "forest_frame", "funnel", "gosh", "orchard", "radial"]
 
 _ENDS = ("estimate", "ci_low", "ci_high")
 _ALL = (*_ENDS, "pi_low", "pi_high")

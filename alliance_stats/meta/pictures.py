@@ -43,6 +43,7 @@ def meta_plot(result: Drawable, kind: str, ax: Axes | None) -> Axes:
     """Draw the figure that is asked for, as it comes; ``meta.figures`` has the options."""
     from alliance_stats.meta import figures
     from alliance_stats.meta.multilevel_result import MultilevelResult
+    from alliance_stats.meta.pool import PooledResult
     from alliance_stats.meta.regress import RegressionResult
 
     kinds: dict[str, Callable[..., Axes]] = {
@@ -50,6 +51,8 @@ def meta_plot(result: Drawable, kind: str, ax: Axes | None) -> Axes:
         "funnel": figures.funnel,
         "orchard": figures.orchard,
     }
+    if isinstance(result, PooledResult):
+        kinds["radial"] = figures.radial
     if isinstance(result, RegressionResult) or (isinstance(result, MultilevelResult) and result.part.variables):
         kinds["bubble"] = figures.bubble
     if kind not in kinds:

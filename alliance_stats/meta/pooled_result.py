@@ -170,6 +170,30 @@ class UnivariateResult(MetaResult):
         columns = {"fitted": fitted, "residual": y - fitted, "std_error": error, "rstandard": standard}
         return pd.DataFrame({**columns, "hat": spread / total}, index=self.effects.index)
 
+    def random(self) -> pd.DataFrame:
+        """How far each study's true effect is predicted to lie from what the model expects, drawn towards it.
+
+        Returns
+        -------
+        DataFrame
+            ``level, estimate, std_error, ci_low, ci_high``, a row per effect; the standard error is of the prediction,
+            with the uncertainty of the coefficients.
+
+        References
+        ----------
+        Raudenbush & Bryk (1985), Journal of Educational Statistics, 10, 75-98.
+        """
+        from alliance_stats.engine.distributions import t_quantile
+
+        y, v = arrays(self.effects)
+        x, names = self.part.matrix, self.effects[STUDY] if STUDY in self.effects.columns else self.effects.index
+        shrunken = self.fit.tau2 / (self.fit.tau2 + v)
+        estimate = shrunken * (y - x @ self.fit.beta)
+        error = np.sqrt(shrunken * v + shrunken**2 * np.einsum("ip,pq,iq->i", x, self.fit.covariance, x))
+        half = t_quantile(0.5 + self.level / 2, self.fit.df) * error
+        columns = {"level": np.asarray(names), "estimate": estimate, "std_error": error}
+        return pd.DataFrame({**columns, "ci_low": estimate - half, "ci_high": estimate + half})
+
     # ---- predictions and contrasts -----------------------------------------------------------------------------
 
     def _prediction_interval(self, estimate: float, error: float) -> tuple[float, float]:

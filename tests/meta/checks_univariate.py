@@ -169,6 +169,39 @@ def check_blup(dataset: str, record: str) -> None:
         assert_allclose(predicted[mine], expected[theirs], rtol=1e-7, atol=1e-9)
 
 
+def check_ranef(dataset: str, record: str) -> None:
+    expected, ours = result(dataset, record), base_fit(dataset).random()
+    for mine, theirs in {"estimate": "pred", "std_error": "se", "ci_low": "pi_lb", "ci_high": "pi_ub"}.items():
+        assert_allclose(ours[mine], expected[theirs], rtol=1e-7, atol=1e-9)
+
+
+def check_iterated_sidik_jonkman(dataset: str, record: str) -> None:
+    """Sidik and Jonkman's step, repeated, rests where Q is its degrees of freedom: at Paule and Mandel's τ².
+
+    metafor stops when a step is below 1e-5; all else is compared at the τ² it stopped at.
+    """
+    expected, ours = result(dataset, record), base_fit(dataset, method="PM")
+    assert_allclose(ours.fit.tau2, expected["tau2"], rtol=0, atol=2e-5)
+    at_theirs = solve(ours.fit.effects, np.array([expected["tau2"]]))
+    assert_allclose(ours.fit.effects.coefficients(at_theirs.beta[0]), numbers(expected["beta"]), rtol=CLOSED)
+    assert_allclose(np.sqrt(ours.fit.effects.covariance(at_theirs.inverse[0]).ravel()), expected["se"], rtol=CLOSED)
+    assert_allclose(ours.fit.heterogeneity(expected["tau2"]), [expected["I2"], expected["H2"]], rtol=CLOSED)
+    assert_allclose(ours.fit.q, expected["QE"], rtol=CLOSED)
+
+
+def check_coordinates(dataset: str, record: str) -> None:
+    """What the figure draws: points in the order of the effects."""
+    import matplotlib.pyplot as plt
+
+    expected = result(dataset, record)
+    plt.switch_backend("agg")
+    drawn = base_fit(dataset).plot(record.removesuffix("_xy"))
+    points = np.asarray(drawn.collections[-1].get_offsets(), float)
+    plt.close("all")
+    # the radial plot divides by τ² + v, and τ² is a tight one
+    assert_allclose(points, np.transpose([expected["x"], expected["y"]]), rtol=TIGHT if record == "radial" else CLOSED)
+
+
 def check_vif(dataset: str, record: str) -> None:
     ours = als.meta.regress("yi ~ meanage + C(quality) + design", data(dataset), test="knha")
     assert_allclose(ours.vif()["vif"], result(dataset, record)["vif"], rtol=1e-7)
@@ -220,6 +253,9 @@ CHECKS = {
     r"mods_(weeks|multi)_predict": check_mods_predict,
     r"weights": check_weights,
     r"blup": check_blup,
+    r"ranef": check_ranef,
+    r"rma_SJIT": check_iterated_sidik_jonkman,
+    r"funnel_xy|radial": check_coordinates,
     r"rstandard": check_residuals,
     r"mods_multi_vif": check_vif,
     r"mods_multi_anova_quality": check_partial_test,

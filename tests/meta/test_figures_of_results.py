@@ -94,6 +94,26 @@ def test_an_orchard_of_the_only_moderator_draws_the_means_of_its_model():
     assert alone.loc[means.index[0], "estimate"] == pytest.approx(own, rel=1e-8)
 
 
+def test_slopes_of_a_radial_plot_are_the_effects_and_the_mean():
+    fit = als.meta.pool(EFFECTS)
+    drawn = fit.plot("radial")
+    points = drawn.data["effects"]
+    assert np.allclose(points["standardised"] / points["precision"], fit.effects["yi"])
+    assert np.allclose(points["precision"] ** -2, fit.effects["vi"] + fit.glance()["tau2"][0])
+    line = drawn.lines[0].get_xydata()
+    assert line[1, 1] / line[1, 0] == pytest.approx(fit.table()["estimate"][0])
+    assert als.meta.figures.radial(EFFECTS[["yi", "vi"]]).data["effects"]["label"][0] == str(EFFECTS.index[0])
+    outside = int((abs(points["standardised"] - line[1, 1] / line[1, 0] * points["precision"]) > 1.96).sum())
+    assert f"{outside} lie" in drawn.alt_text
+
+
+def test_a_radial_plot_is_of_one_mean():
+    with pytest.raises(DataError, match="one mean of independent effects"):
+        als.meta.figures.radial(als.meta.multilevel(EFFECTS))
+    with pytest.raises(DataError, match="no figure 'radial'"):
+        als.meta.multilevel(EFFECTS).plot("radial")
+
+
 def test_axes_are_named_after_the_measure():
     effects = als.meta.effect_sizes(pd.DataFrame({"r": [0.1, 0.2, 0.4], "n": [30, 40, 50]}), r="r", n="n")
     assert als.meta.pool(effects).plot("funnel").get_xlabel() == "Fisher's z"

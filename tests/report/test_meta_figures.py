@@ -16,6 +16,7 @@ from alliance_stats.report.figures.forest import forest
 from alliance_stats.report.figures.funnel import funnel
 from alliance_stats.report.figures.gosh import gosh
 from alliance_stats.report.figures.orchard import orchard
+from alliance_stats.report.figures.radial import radial
 from alliance_stats.report.figures.selection_weights import selection_weights
 
 MEAN = pd.DataFrame([{"estimate": 0.27, "ci_low": 0.2, "ci_high": 0.34, "pi_low": 0.0, "pi_high": 0.55}])
@@ -44,6 +45,9 @@ P = np.linspace(0.01, 0.99, 30)
 DRAW = {
     "forest": lambda **more: forest(rows(8), MEAN, **more),
     "funnel": lambda **more: funnel(rows(30), MEAN, **more),
+    "radial": lambda **more: radial(
+        pd.DataFrame({"label": "a", "precision": [2.0, 3.0, 5.0], "standardised": [1.0, 4.1, 0.2]}), MEAN, **more
+    ),
     "orchard": lambda **more: orchard(
         rows(20), pd.concat([MEAN, MEAN], ignore_index=True).assign(group=["patient", "therapist"]), **more
     ),
