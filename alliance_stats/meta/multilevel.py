@@ -11,6 +11,7 @@ import pandas as pd
 from alliance_stats.design.fixed_part import FixedPart, fixed_part
 from alliance_stats.errors import DataError, DesignError, count, did_you_mean
 from alliance_stats.meta.columns import EFFECT, take_effects
+from alliance_stats.meta.containment import containment_df
 from alliance_stats.meta.levels import Ints, columns_of, in_order, nested_in, read_random
 from alliance_stats.meta.multilevel_result import MultilevelResult
 from alliance_stats.meta.multilevel_setup import Structure, build
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Robust where the clusters are independent, else model-based.
 AUTO = "auto"
+#: Laws of model-based tests.
+TESTS = ("z", "t", "containment")
 
 
 def multilevel(
@@ -73,8 +76,9 @@ def multilevel(
     subgroup : str, optional
         Column of the subgroups, for SCE.
     method : {"REML", "ML"}
-    test : {"z", "t"}
-        Without robust errors: normal, or t with k − p degrees of freedom.
+    test : {"z", "t", "containment"}
+        Without robust errors: normal; t with k − p degrees of freedom; t with as many as the groups inside which a
+        moderator does not vary (studies, for the mean), less p.
     level : float
         Level of all intervals.
     measure : str, optional
@@ -179,8 +183,8 @@ def _check_words(method: str, test: str, robust: str | None) -> None:
 
     if method not in ("REML", "ML"):
         raise DataError(f"No method {method!r} for several levels. {did_you_mean(method, ('REML', 'ML'))}")
-    if test not in ("z", "t"):
-        raise DataError(f"No test {test!r} for several levels. {did_you_mean(test, ('z', 't'))}")
+    if test not in TESTS:
+        raise DataError(f"No test {test!r} for several levels. {did_you_mean(test, TESTS)}")
     if robust not in (None, AUTO, *KINDS):
         raise DataError(f"No robust standard errors {robust!r}. {did_you_mean(str(robust), KINDS)}")
 
@@ -251,6 +255,8 @@ def _uncertainty(
 
     beta, covariance = peak.at.coefficients()
     if robust is None:
+        if test == "containment":
+            return Uncertainty(covariance, containment_df(part.matrix, part.names, structure.levels))
         return Uncertainty(covariance, np.inf if test == "z" else float(problem.k - problem.p))
     n, p = int(clusters.max()) + 1, len(part.names)
     if n <= p:

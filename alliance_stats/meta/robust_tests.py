@@ -31,13 +31,13 @@ class Uncertainty:
     Parameters
     ----------
     covariance : ndarray of shape (p, p)
-    df : float
-        Degrees of freedom where they are one number (infinite for z); not used with ``robust``.
+    df : float or ndarray of shape (p,)
+        Degrees of freedom, one number (infinite for z) or one per coefficient; not used with ``robust``.
     robust : Robust, optional
     """
 
     covariance: Floats
-    df: float
+    df: float | Floats
     robust: Robust | None = None
 
     def errors(self, rows: Floats) -> Floats:
@@ -46,7 +46,11 @@ class Uncertainty:
 
     def degrees_of_freedom(self, rows: Floats) -> Floats:
         """Degrees of freedom of weighted sums (q, p)."""
-        return np.full(len(rows), self.df) if self.robust is None else self.robust.degrees_of_freedom(rows)
+        if self.robust is not None:
+            return self.robust.degrees_of_freedom(rows)
+        every = np.broadcast_to(np.asarray(self.df, np.float64), rows.shape)
+        inside = (rows != 0) | (rows == 0).all(axis=1, keepdims=True)
+        return np.where(inside, every, np.inf).min(axis=1)  # a sum of coefficients has the fewest of those in it
 
     def joint(self, label: str, rows: Floats, beta: Floats, kind: str | None = None) -> pd.DataFrame:
         """Test that weighted sums are all zero: ``test, statistic, df_num, df_den, p_value``.
@@ -66,7 +70,8 @@ class Uncertainty:
         if self.robust is None:
             if kind is not None:
                 raise DataError(f"The test {kind!r} is of robust standard errors, and these are not. Leave joint= out.")
-            return joint_table(label, rows, beta, self.covariance, self.df, f_p_value)
+            df = float(self.degrees_of_freedom(rows).min())
+            return joint_table(label, rows, beta, self.covariance, df, f_p_value)
         wald(rows, beta, self.covariance)  # refuses sums that are not independent
         kind = kind or TESTS[0]
         found = joint_test(self.robust, rows, beta, kind)

@@ -57,6 +57,8 @@ def arguments(dataset: str, record: str) -> dict:
         asked["method"] = "ML"
     if record == "ml3_t_residual":
         asked["test"] = "t"
+    if record in ("ml3_t", "ml3_mods_deltype_t"):
+        asked["test"] = "containment"
     return asked
 
 
@@ -109,6 +111,8 @@ def check_fit(dataset: str, record: str) -> None:
     assert_allclose(table["estimate"], numbers(expected["beta"]), rtol=CLOSED)
     assert_allclose(table["std_error"], numbers(expected["se"]), rtol=CLOSED)
     assert_allclose(table["statistic"], numbers(expected["stat"]), rtol=CLOSED)
+    if expected["test"] == "t":
+        assert_allclose(table["df"], numbers(expected["ddf"]))
     assert_allclose(table["p_value"], numbers(expected["pval"]), rtol=1e-9)
     assert_allclose(table["ci_low"], numbers(expected["ci_lb"]), rtol=1e-9)
     assert_allclose(table["ci_high"], numbers(expected["ci_ub"]), rtol=1e-9)
@@ -120,7 +124,10 @@ def check_fit(dataset: str, record: str) -> None:
     assert ours.peak.at.value >= expected["fit"][method]["ll"] - 1e-10
     if "QM" in expected and len(table) > 1:
         test = moved.test().iloc[0]
-        assert_allclose(test["statistic"] * test["df_num"], expected["QM"], rtol=1e-9)
+        times = 1 if expected["test"] == "t" else test["df_num"]  # QM is F then, else χ²
+        assert_allclose(test["statistic"] * times, expected["QM"], rtol=1e-9)
+        if expected["test"] == "t":
+            assert_allclose(test[["df_num", "df_den"]].astype(float), numbers(expected["QMdf"]))
         assert_allclose(test["p_value"], expected["QMp"], rtol=1e-8)
     if not loose:
         for mine, name in {"aic": "AIC", "bic": "BIC"}.items():
@@ -364,8 +371,8 @@ def check_pooled_aggregate(dataset: str, record: str) -> None:
 CHECKS = {
     r"aggregate_rho06": check_aggregate,
     r"aggregate_then_rma|aggregate_rho05_then_rma": check_pooled_aggregate,
-    r"ml3_(REML_default|ML_tight|REML_tight|fit|t_residual|V06|V06_mods)": check_fit,
-    r"ml3_mods_(deltype|pub_year|year|rater)": check_fit,
+    r"ml3_(REML_default|ML_tight|REML_tight|fit|t|t_residual|V06|V06_mods)": check_fit,
+    r"ml3_mods_(deltype|deltype_t|pub_year|year|rater)": check_fit,
     r"ml3_(egger_sei|peese|year_random)|ml2_(study|es)_only|sens_rho_.*|scheme_CHE_study_only": check_fit,
     r"ml3_(V06_)?(mods_|rater_)?coef_test_CR(0|1|1S|2|3)": check_coef_test,
     r"ml3_(V06_)?(mods_|rater_)?vcovCR2": check_vcov,

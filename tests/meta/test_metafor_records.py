@@ -22,7 +22,6 @@ SKIPPED = {
     r"rma_DLIT": "not to be used: its value differs by metafor's version",
     r"rma_GENQ_ivw|confint_GENQ": "user weights: not among the estimators asked for",
     r"rma_FE_unweighted": "unweighted means: not asked for",
-    r"ml3_t|ml3_mods_deltype_t": "containment degrees of freedom: not asked for",
     r"ml3_V06_confint": "metafor found no limits (its warnings say so)",
     r"dat_assink2016:ml3_(V06_)?mods_coef_test_CR3": "not to be used where one study identifies a coefficient",
     r"(hc|tes)(_.*)?": "Henmi-Copas interval and test of excess significance: not asked for",
