@@ -14,6 +14,7 @@ from alliance_stats.meta.read_effects import read_effects
 from alliance_stats.meta.regress import regress
 from alliance_stats.meta.robust import robust
 from alliance_stats.meta.sampling import sampling_covariance
+from alliance_stats.meta.weighted import pool_weighted
 
 __all__ = [
     "aggregate",
@@ -30,6 +31,7 @@ __all__ = [
     "leave_one_out",
     "multilevel",
     "pool",
+    "pool_weighted",
     "power",
     "read_effects",
     "regress",

@@ -22,6 +22,7 @@ ASK = {
     "multilevel": als.meta.multilevel,
     "multilevel with moderators": lambda effects: als.meta.multilevel(effects, mods="x + rater"),
     "robust": als.meta.robust,
+    "weighted": lambda effects: als.meta.pool_weighted(effects, "vi"),
 }
 #: ``bias``, ``two_stage``, ``artefacts``, ``power`` and frames of sensitivity have contracts of their own.
 FUNCTIONS = {
@@ -42,7 +43,7 @@ def result(request, results):
 
 
 def test_the_contract_covers_every_public_result():
-    assert set(als.meta.__all__) - FUNCTIONS == {"pool", "regress", "multilevel", "robust"}
+    assert set(als.meta.__all__) - FUNCTIONS == {"pool", "pool_weighted", "regress", "multilevel", "robust"}
 
 
 def test_tables_have_the_columns_of_every_result(result):

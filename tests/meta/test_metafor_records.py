@@ -20,8 +20,6 @@ CHECKS = {**checks_univariate.CHECKS, **checks_multilevel.CHECKS, **checks_influ
 #: Records that are not compared, with the reason. Where `check` and `skip` both fit, the record is skipped.
 SKIPPED = {
     r"rma_DLIT": "not to be used: its value differs by metafor's version",
-    r"rma_GENQ_ivw|confint_GENQ": "user weights: not among the estimators asked for",
-    r"rma_FE_unweighted": "unweighted means: not asked for",
     r"ml3_V06_confint": "metafor found no limits (its warnings say so)",
     r"dat_assink2016:ml3_(V06_)?mods_coef_test_CR3": "not to be used where one study identifies a coefficient",
     r"(hc|tes)(_.*)?": "Henmi-Copas interval and test of excess significance: not asked for",
