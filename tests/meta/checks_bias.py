@@ -170,7 +170,21 @@ def _arguments(expected: dict, call: str) -> dict:
     return {"model": "steps", "steps": steps, "equal": expected["method"] == "EE"}
 
 
+def check_excess(dataset: str, record: str) -> None:
+    """Counts and powers are closed forms; with τ², the record integrates them by quadrature; limits are by uniroot."""
+    expected = result(dataset, record)
+    ours = bias.excess_significance(effects(dataset), method="REML" if record == "tes_tau2" else "EE")
+    exact = 1e-5 if record == "tes_tau2" else 1e-10
+    assert ours.n_significant == expected["O"]
+    assert list(ours.powers()["significant"]) == expected["sig"]
+    assert_allclose(ours.power, expected["power"], rtol=exact)
+    assert_allclose([ours.expected, ours.p_value], [expected["E"], expected["pval"]], rtol=exact)
+    assert_allclose(ours.table()["estimate"], expected["OEratio"], rtol=exact)
+    assert_allclose(ours.limit, number(expected["theta.lim"]), rtol=0, atol=1.3e-4)
+
+
 CHECKS = {
+    r"tes(_tau2)?": check_excess,
     r"trimfill_.*": check_trim_fill,
     r"regtest_.*|mods_weeks_regtest": check_regtest,
     r"ranktest.*": check_rank,

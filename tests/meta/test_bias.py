@@ -20,6 +20,7 @@ ASK = {
     "trim_fill": bias.trim_fill,
     "egger": bias.egger,
     "rank_test": bias.rank_test,
+    "excess_significance": bias.excess_significance,
     "pet_peese": bias.pet_peese,
     "fail_safe_n": bias.fail_safe_n,
     "selection": bias.selection,

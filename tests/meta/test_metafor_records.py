@@ -22,7 +22,7 @@ SKIPPED = {
     r"rma_DLIT": "not to be used: its value differs by metafor's version",
     r"ml3_V06_confint": "metafor found no limits (its warnings say so)",
     r"dat_assink2016:ml3_(V06_)?mods_coef_test_CR3": "not to be used where one study identifies a coefficient",
-    r"(hc|tes)(_.*)?": "Henmi-Copas interval and test of excess significance: not asked for",
+    r"hc_henmi_copas": "Henmi and Copas' interval: not asked for",
     r"dat_raudenbush1985:(selmodel_.*|mods_weeks_selmodel)": "not to be used: selection models of this data set",
 }
 

@@ -2,6 +2,7 @@
 
 from alliance_stats.meta.bias.compare import compare
 from alliance_stats.meta.bias.egger import egger
+from alliance_stats.meta.bias.excess_significance import excess_significance
 from alliance_stats.meta.bias.fail_safe import fail_safe_n
 from alliance_stats.meta.bias.p_curve import p_curve
 from alliance_stats.meta.bias.p_uniform import p_uniform
@@ -13,6 +14,7 @@ from alliance_stats.meta.bias.trim_fill import trim_fill
 __all__ = [
     "compare",
     "egger",
+    "excess_significance",
     "fail_safe_n",
     "p_curve",
     "p_uniform",

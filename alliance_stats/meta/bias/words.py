@@ -16,6 +16,7 @@ from alliance_stats.report.sentences import Sentences, full, join
 if TYPE_CHECKING:
     from alliance_stats.meta.bias.compare import ComparisonResult
     from alliance_stats.meta.bias.egger import EggerResult
+    from alliance_stats.meta.bias.excess_significance import ExcessResult
     from alliance_stats.meta.bias.fail_safe import FailSafeResult
     from alliance_stats.meta.bias.p_curve import PCurveResult
     from alliance_stats.meta.bias.p_uniform import PUniformResult
@@ -74,6 +75,16 @@ def rank_sentences(result: RankTestResult) -> Sentences:
     """Kendall's correlation."""
     return Sentences(
         f"Effects and their sampling variances ranked together with Kendall's τ = {number(result.tau)}, "
+        f"*p* {p_value(result.p_value)}."
+    )
+
+
+def excess_sentences(result: ExcessResult) -> Sentences:
+    """Significant results, and how many were expected."""
+    verb = "was" if result.n_significant == 1 else "were"
+    return Sentences(
+        f"{result.n_significant} of {count(len(result.effects), 'effect')} {verb} significant, where "
+        f"{number(result.expected, 1)} were expected from their power; excess significance: "
         f"*p* {p_value(result.p_value)}."
     )
 

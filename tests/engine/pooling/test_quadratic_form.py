@@ -37,6 +37,11 @@ def test_weights_that_come_twice_give_a_sum_of_exponentials(weights, x):
     assert_allclose(upper_tail(x, np.repeat(weights, 2)), sum(terms), rtol=0, atol=1e-12)
 
 
+def test_nothing_is_far_beyond_the_largest_weight():
+    assert upper_tail(1e18, np.array([1.0, 2.0])) == 0.0
+    assert_allclose(upper_tail(1e-12, np.array([1.0, 2.0])), 1.0, rtol=1e-12)
+
+
 def test_nothing_is_below_zero():
     assert upper_tail(0.0, np.array([1.0, 2.0])) == 1.0
     assert upper_tail(-1.0, np.array([1.0, 2.0])) == 1.0
