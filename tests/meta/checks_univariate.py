@@ -207,7 +207,7 @@ def check_user_weights(dataset: str, record: str) -> None:
 def check_generalised_interval(dataset: str, record: str) -> None:
     """Our limits have tails of 0.025 by a law that is exact to 1e-12 in its own tests.
 
-    The record's come from CompQuadForm, with tails that are off by up to 4e-4: of six million draws of effects at the
+    The record's have tails that are off by up to 4e-4: of six million draws of effects at the
     lower limit of dat_molloy2014, 0.02535 (standard error 0.00006) exceed the statistic; our law says 0.02539.
     """
     expected, frame = result(dataset, record), data(dataset)
@@ -287,7 +287,6 @@ CHECKS = {
     r"blup": check_blup,
     r"ranef": check_ranef,
     r"rma_(GENQ_ivw|FE_unweighted)": check_user_weights,
-    r"confint_GENQ": check_generalised_interval,
     r"rma_SJIT": check_iterated_sidik_jonkman,
     r"funnel_xy|radial": check_coordinates,
     r"rstandard": check_residuals,
