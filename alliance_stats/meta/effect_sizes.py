@@ -17,6 +17,7 @@ Column: TypeAlias = str | float
 SOURCE = "r_from"
 
 _CELLS = ("ai", "bi", "ci", "di")
+_TABLE = "2x2"
 _GROUPS = ("m1", "m2", "sd1", "sd2", "n1", "n2")
 
 
@@ -93,8 +94,8 @@ def effect_sizes(
         (unequal variances). Changes: ``"SMCC"``, ``"SMCR"``. 2 × 2 tables: ``"OR"`` (log odds ratio).
     r, n : str or float
         Correlation and cases (a column, or one number for all). Rows without r take it from ``t``, ``f`` (one numerator
-        df), ``p`` (two-sided), ``chi2`` (one df) or ``d`` (with ``n1``, ``n2``), in this order; the column ``r_from``
-        then says from which.
+        df), ``p`` (two-sided), ``chi2`` (one df), ``d`` (with ``n1``, ``n2``) or a 2 × 2 table (``ai, bi, ci, di``; φ),
+        in this order; the column ``r_from`` then says from which.
     t, predictors, r_squared : str or float
         For PCOR and SPCOR: t of the coefficient, number of predictors, the regression's R².
     sign : str or float
@@ -102,7 +103,7 @@ def effect_sizes(
     m1, m2, sd1, sd2, n1, n2 : str or float
         Means, standard deviations and cases of two groups (or times, with ``r`` and ``n``). SMD also takes ``d``.
     ai, bi, ci, di : str or float
-        Cells of a 2 × 2 table, rows ``ai bi`` and ``ci di``.
+        Cells of a 2 × 2 table, rows ``ai bi`` and ``ci di``; a missing ``n`` is their sum.
     beta : str
         Refused, with the reason: a regression weight is no correlation.
     higher : {"better", "worse"}, mapping or str
@@ -144,7 +145,8 @@ def effect_sizes(
         given, added = _fill_correlations(frame, given)
     estimate, variance = _compute(frame, measure, given)
     signs = directions(frame, higher, outcome)
-    result = frame.assign(**added, **{EFFECT: signs * estimate, VARIANCE: variance})
+    turned = signs * estimate + 0.0  # an effect of 0 has no sign
+    result = frame.assign(**added, **{EFFECT: turned, VARIANCE: variance})
     result.attrs["measure"] = measure
     return result
 
@@ -228,7 +230,17 @@ def _fill_correlations(
         else:
             r[rows] = getattr(convert, f"r_from_{name}")(first, rest[0], sign=rest[1]).estimate
         source[rows] = name
-    others = set(given) & {"t", "f", "p", "chi2", "d"}
+    if set(_CELLS) <= set(given):
+        cells = [given[name] for name in _CELLS]
+        for name, values in zip(_CELLS, cells, strict=True):
+            with np.errstate(invalid="ignore"):
+                refuse(frame, values < 0, f"cells {name} are negative", "Correct them.", values)
+        rows = np.isnan(r) & ~np.any(np.isnan(cells), axis=0)
+        if rows.any():
+            r[rows] = convert.r_from_2x2(*(values[rows] for values in cells)).estimate
+            source[rows] = _TABLE
+        given = {**given, "n": np.where(np.isnan(n) & (source == _TABLE), np.sum(cells, axis=0), n)}
+    others = set(given) & {"t", "f", "p", "chi2", "d", *_CELLS}
     added: dict[str, pd.Series] = {SOURCE: pd.Series(source, index=frame.index, dtype=str)} if others else {}
     filled = {**given, "r": r} if others or "r" in given else dict(given)
     return filled, added

@@ -10,21 +10,25 @@ import pandas as pd
 
 from alliance_stats.errors import DataError, DesignError, count, did_you_mean
 from alliance_stats.meta.columns import EFFECT, STUDY, VARIANCE, require
-from alliance_stats.meta.multilevel_result import MultilevelResult
-from alliance_stats.meta.pool import PooledResult, pool
+from alliance_stats.meta.pictures import MEAN as _ALL
+from alliance_stats.meta.pictures import has_moderators, residuals
+from alliance_stats.meta.pictures import whole as mean_row
+from alliance_stats.meta.pool import pool
 from alliance_stats.meta.pooled_result import scale_of
 from alliance_stats.meta.radial import radial
-from alliance_stats.meta.regress import RegressionResult
 from alliance_stats.meta.sensitivity import SensitivityFrame
+from alliance_stats.meta.subgroups import group_means, is_moderator, model_means
 from alliance_stats.meta.tidy import carried_back
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from alliance_stats.meta.multilevel_result import MultilevelResult
+    from alliance_stats.meta.regress import RegressionResult
+
 __all__ = ["Drawable", "bubble", "cumulative", "forest", "forest_frame", "funnel", "gosh", "orchard", "radial"]
 
 _ENDS = ("estimate", "ci_low", "ci_high")
-_ALL = (*_ENDS, "pi_low", "pi_high")
 
 
 class Drawable(Protocol):
@@ -53,7 +57,8 @@ def forest(
     Parameters
     ----------
     result : result
-        Of :func:`alliance_stats.meta.pool`, ``regress``, ``multilevel`` or ``robust``.
+        Of :func:`alliance_stats.meta.pool`, ``regress``, ``multilevel`` or ``robust``. With moderators the diamond is
+        the effect expected at their average.
     by : str, optional
         Column of subgroups: each is pooled on its own, as the whole was (several levels: with the same levels).
     columns : sequence of str, or mapping of str to str
@@ -81,8 +86,8 @@ def forest(
         rows = rows.iloc[np.argsort(frame[order].to_numpy(), kind="stable")]
     if by is not None:
         rows = rows.assign(group=rows[by].astype(str))
-    groups = None if by is None else _group_means(result, by)
-    whole = result.glance()[list(_ALL)]
+    groups = None if by is None else group_means(result, by)
+    whole = mean_row(result)
     rows, whole = _carried(rows, how), _carried(whole, how)
     groups = None if groups is None else _carried(groups, how)
     words = _axis(result, how)
@@ -93,6 +98,7 @@ def forest(
         columns=columns,
         correlations=how == "tanh",
         unit=unit or words,
+        mean="At the average" if has_moderators(result) else "Mean",
         level=result.level,
         ax=ax,
     )
@@ -106,6 +112,8 @@ def funnel(
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the funnel plot, on the scale of the analysis: contours are where an effect of 0 is rejected.
+
+    With moderators, what they leave (residuals) stands in place of effects.
 
     Parameters
     ----------
@@ -121,7 +129,11 @@ def funnel(
     from alliance_stats.report.figures.funnel import funnel as draw
 
     known = pool(result) if isinstance(result, pd.DataFrame) else result
-    return draw(funnel_rows(known.effects), known.glance(), levels=levels, unit=unit or _axis(known, None), ax=ax)
+    rows, mean, words = funnel_rows(known.effects), known.glance(), _axis(known, None)
+    if has_moderators(known):
+        rows, mean = rows.assign(estimate=residuals(known)), mean.assign(estimate=0.0)
+        words = f"Residual ({words})"
+    return draw(rows, mean, levels=levels, unit=unit or words, ax=ax)
 
 
 def orchard(
@@ -157,9 +169,9 @@ def orchard(
         }
     )
     if by is None:
-        means = result.glance()[list(_ALL)].assign(group="All effects")
+        means = mean_row(result).assign(group="All effects")
     else:
-        means = _model_means(result, by) if _is_moderator(result, by) else _group_means(result, by)
+        means = model_means(result, by) if is_moderator(result, by) else group_means(result, by)
     words = _axis(result, how)
     return draw(_carried(fruits, how), _carried(means, how), unit=unit or words, level=result.level, ax=ax)
 
@@ -225,7 +237,7 @@ def cumulative(
     ----------
     steps : DataFrame
     effects : DataFrame, optional
-        The effects, for their names in ``study``; else rows are named by the index.
+        The effects, for their names in ``study``, if they are not those of ``steps``.
     unit : str
     ax : Axes, optional
     """
@@ -233,6 +245,7 @@ def cumulative(
 
     require(steps, "added", "k", *_ENDS)
     names = steps["added"]
+    effects = steps.fit.effects if effects is None and isinstance(steps, SensitivityFrame) else effects
     if effects is not None and STUDY in effects.columns:
         names = names.map(effects[STUDY][~effects.index.duplicated()])
     level = steps.fit.level if isinstance(steps, SensitivityFrame) else 0.95
@@ -308,41 +321,3 @@ def _forest_rows(result: Drawable, more: Sequence[str]) -> pd.DataFrame:
 
     rows = forest_rows(result.effects, result.weights(), result.level)
     return rows.assign(**{name: result.effects[name].to_numpy() for name in more})
-
-
-def _group_means(result: Drawable, by: str) -> pd.DataFrame:
-    """Pool each subgroup as the whole was pooled: ``group`` and the glance; in order of appearance."""
-    rows = []
-    for name, own in result.effects.groupby(result.effects[by].astype(str), sort=False):
-        try:
-            glance = _again(result, own)
-        except DataError:  # too few effects for levels or tests of the whole: their plain mean
-            glance = pool(own, "EE", level=result.level).glance()
-        rows.append(glance[list(_ALL)].assign(group=str(name)))
-    return pd.concat(rows, ignore_index=True)
-
-
-def _is_moderator(result: Drawable, by: str) -> bool:
-    """Whether a column is the only moderator of a fit."""
-    if not isinstance(result, MultilevelResult | RegressionResult):
-        return False
-    return [name for name in result.part.variables if name != EFFECT] == [by]
-
-
-def _model_means(result: Drawable, by: str) -> pd.DataFrame:
-    """The model's mean of each category: ``group`` and both intervals; in order of appearance."""
-    assert isinstance(result, MultilevelResult | RegressionResult)
-    new = pd.DataFrame({by: result.effects[by].drop_duplicates()})
-    return result.predict(new)[list(_ALL)].assign(group=new[by].astype(str))
-
-
-def _again(result: Drawable, own: pd.DataFrame) -> pd.DataFrame:
-    if isinstance(result, MultilevelResult):
-        from alliance_stats.meta.multilevel import multilevel
-
-        asked = result.asked
-        how = {name: asked[name] for name in ("random", "rho", "robust", "cluster", "method", "test", "level")}
-        return multilevel(own, **how).glance()
-    if isinstance(result, PooledResult | RegressionResult):
-        return pool(own, result.fit.method, result.fit.test, level=result.level).glance()
-    return pool(own, level=result.level).glance()

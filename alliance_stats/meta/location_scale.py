@@ -13,8 +13,9 @@ from alliance_stats.errors import DataError, DesignError, count
 from alliance_stats.meta.columns import STUDY
 from alliance_stats.meta.pooled_result import arrays
 from alliance_stats.meta.result import VARIANCES, MetaResult, first_coefficient
-from alliance_stats.meta.tidy import coefficients_table
-from alliance_stats.report.sentences import Sentences, full, higher_or_lower, join
+from alliance_stats.meta.tidy import Floats, coefficients_table
+from alliance_stats.names import INTERCEPT
+from alliance_stats.report.sentences import Sentences, join
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,6 +49,12 @@ class LocationScaleResult(MetaResult):
         df = np.repeat([k - fit.beta.size, k - fit.alpha.size], [fit.beta.size, fit.alpha.size]).astype(float)
         df = np.full(df.shape, np.inf) if self.test_kind == "z" else df
         return coefficients_table(names, np.concatenate([fit.beta, fit.alpha]), np.concatenate(errors), df, self.level)
+
+    def expected(self, rows: Floats) -> pd.DataFrame:
+        """Effects expected at rows of the moderators' design, with the columns of :meth:`table`."""
+        error = np.sqrt(np.einsum("ri,ij,rj->r", rows, self.fit.beta_covariance, rows))
+        df = np.inf if self.test_kind == "z" else float(len(self.effects) - self.fit.beta.size)
+        return coefficients_table(["expected"] * len(rows), rows @ self.fit.beta, error, df, self.level)
 
     def glance(self) -> pd.DataFrame:
         """One row about the whole analysis; ``tau2`` is the mean of the effects' own τ², and has no interval."""
@@ -90,16 +97,18 @@ class LocationScaleResult(MetaResult):
         return pd.Series(100 * weight / weight.sum(), index=self.effects.index, name="weight")
 
     def report(self) -> Sentences:
-        """A sentence for each predictor of the spread."""
-        table = self.table()
-        rows = table[table["term"].str.startswith(SCALE) & ~table["term"].str.endswith("(Intercept)")]
-        sentences = []
-        for _, row in rows.iterrows():
-            direction = higher_or_lower(row["estimate"], "more", "less", "as much")
-            predictor = row["term"].removeprefix(SCALE)
-            lead = f"Per unit of {predictor}, effects differed {direction} between studies (log τ²): "
-            sentences.append(join(Sentences.plain(lead), full(row, confidence=self.level), ".", separator=""))
-        return join(*sentences) if sentences else Sentences("Nothing was to predict how much effects differ.")
+        """The mean effect or the moderators, then a sentence for each predictor of the spread."""
+        from alliance_stats.meta.regression_words import moderator_sentences, scale_sentences
+        from alliance_stats.meta.words import mean_sentence
+
+        table, n = self.table(), len(self.part.names)
+        location = table.iloc[:n]
+        if list(self.part.names) == [INTERCEPT]:
+            first = [mean_sentence(location.iloc[0], self.glance().iloc[0], "b", None, self.level)]
+        else:
+            first = moderator_sentences(location, self.part, self.level)
+        spread = scale_sentences(table.iloc[n:].assign(term=list(self.scale.names)), self.scale, self.level)
+        return join(*first, *(spread or [Sentences("Nothing was to predict how much effects differ.")]))
 
     def describe(self) -> str:
         """The analysis in words."""

@@ -17,6 +17,7 @@ from alliance_stats.meta.multilevel_result import MultilevelResult
 from alliance_stats.meta.multilevel_setup import Structure, build
 from alliance_stats.meta.regress import parse_right_side
 from alliance_stats.meta.robust_tests import Uncertainty
+from alliance_stats.meta.sampling import simple_covariance
 from alliance_stats.meta.settings import check_level, measure_of
 from alliance_stats.meta.tidy import Floats
 
@@ -58,9 +59,10 @@ def multilevel(
     random : str or sequence of str
         Nested levels from outside to inside, ``"study/effect"`` or ``"study/sample/effect"``; where there is no column
         ``effect``, every row is an effect. A sequence names levels that cross: ``["study/effect", "year"]``.
-    V : SamplingCovariance, DataFrame or ndarray, optional
+    V : SamplingCovariance, DataFrame, ndarray or float, optional
         Sampling covariances: made by :func:`sampling_covariance` (by construct or rater), or a k × k matrix in the
-        order of the rows. By default imputed from ``rho``.
+        order of the rows. By default imputed from ``rho``; one number is taken as ``rho``, and k variances as those of
+        independent sampling errors.
     rho : float
         Correlation of the sampling errors of one study, in [0, 1); not used where ``V`` is given.
     mods : str, optional
@@ -100,7 +102,7 @@ def multilevel(
     Pustejovsky & Tipton (2022), Prevention Science, 23, 425-438 (CHE, SCE); Konstantopoulos (2011), Research Synthesis
     Methods, 2, 61-76; Pustejovsky & Tipton (2018), Journal of Business & Economic Statistics, 36, 672-683 (CR2).
     """
-    return _multilevel(dict(locals()), None)
+    return _multilevel(simple_covariance(dict(locals())), None)
 
 
 def _multilevel(asked: dict[str, Any], begin: Floats | None) -> MultilevelResult:
@@ -158,7 +160,7 @@ def refit(result: MultilevelResult, begin: Floats | None = None, **changes: Any)
     **changes
         Arguments of :func:`multilevel` that differ.
     """
-    return _multilevel({**result.asked, **changes}, begin)
+    return _multilevel(simple_covariance({**result.asked, **changes}), begin)
 
 
 def robust_uncertainty(result: MultilevelResult, kind: str = "CR2", cluster: str | None = None) -> Uncertainty:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from alliance_stats.engine.pooling.multilevel import Peak, Problem
+    from alliance_stats.meta.sensitivity import SensitivityFrame
     from alliance_stats.report.sentences import Sentences
 
 
@@ -240,12 +241,12 @@ class MultilevelResult(CoefficientTests):
         half = float(t_quantile(0.5 + self.level / 2, df)) * np.sqrt(error**2 + self.tau2)
         return estimate - half, estimate + half
 
-    def sensitivity(self, rho: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8, 0.95)) -> pd.DataFrame:
-        """Refit with other correlations of sampling errors.
+    def sensitivity(self, rho: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8, 0.95)) -> SensitivityFrame:
+        """Refit with other correlations of sampling errors; the frame has ``plot()`` and ``report()``.
 
         Returns
         -------
-        DataFrame
+        SensitivityFrame
             ``rho``, the columns of :meth:`table`, and the variance of each level.
         """
         from alliance_stats.meta.multilevel_rows import over_rho

@@ -13,6 +13,7 @@ from alliance_stats.meta.columns import EFFECT
 
 if TYPE_CHECKING:
     from alliance_stats.meta.multilevel_result import MultilevelResult
+    from alliance_stats.meta.sensitivity import SensitivityFrame
 
 
 def random_effects(result: MultilevelResult, level: str | None) -> pd.DataFrame:
@@ -51,10 +52,13 @@ def residual_table(result: MultilevelResult) -> pd.DataFrame:
     return frame.iloc[np.argsort(result.structure.order)]
 
 
-def over_rho(result: MultilevelResult, rho: Sequence[float]) -> pd.DataFrame:
+def over_rho(result: MultilevelResult, rho: Sequence[float]) -> SensitivityFrame:
     """Refit at other correlations; see :meth:`MultilevelResult.sensitivity`."""
     from alliance_stats.meta.multilevel import refit
+    from alliance_stats.meta.sensitivity import SensitivityFrame
 
+    if not len(rho):
+        raise DataError("rho names 0 correlations. Name some in [0, 1), e.g. (0, 0.3, 0.6, 0.9).")
     if np.isnan(result.structure.rho):
         raise DataError("V was given, not imputed from rho, so there is no other rho to try. Give other matrices.")
     frames = []
@@ -64,4 +68,5 @@ def over_rho(result: MultilevelResult, rho: Sequence[float]) -> pd.DataFrame:
         named = {f"variance ({level.name})": float(value) for level, value in variances}
         frames.append(fit.table().assign(rho=one, **named))
     table = pd.concat(frames, ignore_index=True)
-    return table[["rho", *(name for name in frames[0].columns if name != "rho")]]
+    ordered = table[["rho", *(name for name in table.columns if name != "rho")]]
+    return SensitivityFrame.of(ordered, result, "rho")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from alliance_stats.meta.pooled_result import scale_of
 from alliance_stats.meta.words import level_words, mean_sentence, studies
 from alliance_stats.names import INTERCEPT
-from alliance_stats.report.numbers import degrees_of_freedom, interval, number, p_value, percent
+from alliance_stats.report.numbers import degrees_of_freedom, interval, number, percent
 from alliance_stats.report.sentences import Sentences, join, literal
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ def multilevel_sentences(result: MultilevelResult) -> Sentences:
 
 
 def _moderators(result: MultilevelResult, counted: str) -> Sentences:
-    from alliance_stats.meta.regression_words import moderator_sentences
+    from alliance_stats.meta.regression_words import moderator_sentences, omnibus_sentence
 
     test = result.test().iloc[0]
     words = f"*F*({int(test['df_num'])}, {degrees_of_freedom(test['df_den'])}) = {number(test['statistic'])}"
-    omnibus = Sentences(f"In {counted}, the moderators together: {words}, *p* {p_value(test['p_value'])}.")
+    omnibus = omnibus_sentence(counted, result.part, words, float(test["p_value"]))
     return join(omnibus, *moderator_sentences(result.table(), result.part, result.level))
 
 
@@ -56,7 +56,8 @@ def _levels(result: MultilevelResult) -> Sentences:
         for row in result.variance(intervals=False).to_dict("records")
     ]
     glance = result.glance().iloc[0]
-    words = f"True effects varied with *SD* = {' and '.join(parts)}"
+    found = "True effects varied with" if glance["tau2"] > 0 else "No differences of true effects were found:"
+    words = f"{found} *SD* = {' and '.join(parts)}"
     if list(result.part.names) == [INTERCEPT] and glance["pi_low"] == glance["pi_low"]:
         words += (
             f"; {percent(result.level)} of them are expected within {interval(glance['pi_low'], glance['pi_high'])}"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from alliance_stats.errors import DataError, did_you_mean
 from alliance_stats.meta.columns import EFFECT, STUDY, VARIANCE
+from alliance_stats.names import INTERCEPT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from alliance_stats.meta.figures import Drawable
 
 
+#: What a diamond is drawn from.
+MEAN = ("estimate", "ci_low", "ci_high", "pi_low", "pi_high")
 #: Words for axes on the scale of the analysis.
 _AXES = {
     "ZCOR": "Fisher's z",
@@ -37,6 +41,41 @@ _AXES = {
 def axis_words(measure: str) -> str:
     """Name an axis of effects on the scale of the analysis; ``"Effect"`` where the measure is not known."""
     return _AXES.get(measure, "Effect")
+
+
+def has_moderators(result: Drawable) -> bool:
+    """Whether the result's first coefficient is not simply the mean of all effects."""
+    return list(getattr(getattr(result, "part", None), "names", [INTERCEPT])) != [INTERCEPT]
+
+
+def whole(result: Drawable) -> pd.DataFrame:
+    """One row ``estimate, ci_low, ci_high, pi_low, pi_high``: the mean; with moderators, that at their average.
+
+    An intercept alone would be the effect where all moderators are 0, as in the year 0.
+    """
+    from alliance_stats.meta.location_scale import LocationScaleResult
+    from alliance_stats.meta.multilevel_result import MultilevelResult
+    from alliance_stats.meta.pooled_result import UnivariateResult
+
+    if not has_moderators(result):
+        return result.glance()[list(MEAN)]
+    row = result.part.matrix.mean(axis=0)[None]  # type: ignore[attr-defined]
+    if isinstance(result, UnivariateResult):
+        return result._predicted(row, None)[list(MEAN)]
+    scaled = isinstance(result, LocationScaleResult)
+    table = result.expected(row) if scaled else result._estimates(row, ["mean"])  # type: ignore[attr-defined]
+    ends = (np.nan, np.nan)
+    if isinstance(result, MultilevelResult):
+        ends = result._prediction(*(float(table[name].iloc[0]) for name in ("estimate", "std_error", "df")))
+    return table.assign(pi_low=ends[0], pi_high=ends[1])[list(MEAN)]
+
+
+def residuals(result: Drawable) -> NDArray[np.floating[Any]]:
+    """Effects less what the moderators make expected, in the order of ``result.effects``."""
+    if hasattr(result, "residuals"):
+        return np.asarray(result.residuals()["residual"], np.float64)
+    beta = result.beta if hasattr(result, "beta") else result.fit.beta  # type: ignore[attr-defined]
+    return np.asarray(result.effects[EFFECT] - result.part.matrix @ beta, np.float64)  # type: ignore[attr-defined]
 
 
 def meta_plot(result: Drawable, kind: str, ax: Axes | None) -> Axes:

@@ -65,10 +65,10 @@ class UnivariateResult(MetaResult):
         Returns
         -------
         DataFrame
-            ``k, n_studies, estimate, std_error, ci_low, ci_high, pi_low, pi_high`` (of the intercept), ``tau2`` with
-            its Q-profile interval, ``i2`` (per cent), ``h2``, Cochran's ``q, q_df, q_p``, ``method, test,
-            converged``; then ``tau2_error``, the intervals of ``i2`` and ``h2``, ``log_likelihood, aic, bic``,
-            ``n_dropped``.
+            ``k, n_studies, estimate, std_error, ci_low, ci_high, pi_low, pi_high`` (of the intercept; with EE there is
+            nothing to predict), ``tau2`` with its Q-profile interval, ``i2`` (per cent), ``h2``, Cochran's ``q, q_df,
+            q_p``, ``method, test, converged``; then ``tau2_error``, the intervals of ``i2`` and ``h2``,
+            ``log_likelihood, aic, bic`` (restricted with REML, else of ML), ``n_dropped``.
         """
         return self._glance.copy(deep=False)
 
@@ -80,7 +80,7 @@ class UnivariateResult(MetaResult):
         row = first_coefficient(self.table())
         low, high = self.tau2_interval()
         pi_low, pi_high = self._prediction_interval(float(row["estimate"]), float(row["std_error"]))
-        restricted = fit.method != "ML"
+        restricted = fit.method == "REML"  # moment estimators maximise neither; AIC and BIC are those of ML
         n_parameters = len(fit.beta) + (fit.method != "EE")
         log_likelihood = fit.log_likelihood(restricted)
         n_information = fit.q_df if restricted else fit.effects.k
@@ -200,6 +200,8 @@ class UnivariateResult(MetaResult):
         from alliance_stats.engine.distributions import t_quantile
 
         spare = self.fit.q_df
+        if self.fit.method == "EE":  # one effect by assumption: there is no distribution to predict from
+            return float("nan"), float("nan")
         df = {"normal": np.inf, "t": spare, "riley": spare - 1}[self.prediction]
         if df <= 0 or np.isnan(error):
             return float("nan"), float("nan")

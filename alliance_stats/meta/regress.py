@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -100,8 +100,14 @@ class RegressionResult(UnivariateResult):
         predicted = self._predicted(rows, back)
         return predicted.set_index((self.effects if new is None else new).index)
 
-    def vif(self) -> pd.DataFrame:
+    def vif(self, terms: Sequence[str] = ()) -> pd.DataFrame:
         """Variance inflation of each coefficient by the others: ``term, vif``.
+
+        Parameters
+        ----------
+        terms : sequence of str, optional
+            Terms of the formula, such as ``["rater", "year"]``: the generalised factor of all coefficients of a term
+            together, which does not depend on the reference category. By default each coefficient on its own.
 
         References
         ----------
@@ -113,9 +119,17 @@ class RegressionResult(UnivariateResult):
                 f"{count(len(places), 'moderator')} cannot be inflated by others. VIFs need 2 coefficients beside the "
                 "intercept."
             )
+        wanted = [terms] if isinstance(terms, str) else list(terms) or [self.part.names[at] for at in places]
+        rows = [rows_of_terms(name, self.part.names, self.part.variables)[:, places] for name in wanted]
+        return pd.DataFrame({"term": wanted, "vif": [self._inflation(np.any(row, axis=0), places) for row in rows]})
+
+    def _inflation(self, of: Any, places: list[int]) -> float:
+        """Return det R₁₁ · det R₂₂ / det R of some coefficients and the others, for their correlations R."""
         own = self.fit.covariance[np.ix_(places, places)]
-        inflation = np.diag(own) * np.diag(np.linalg.inv(own))
-        return pd.DataFrame({"term": [self.part.names[at] for at in places], "vif": inflation})
+        scale = np.sqrt(np.diag(own))
+        r = own / np.outer(scale, scale)
+        inside, outside = (float(np.linalg.det(r[np.ix_(at, at)])) for at in (of, ~of))
+        return inside * outside / float(np.linalg.det(r))
 
     def permutation_test(self, n: int = 1000, seed: int | np.random.Generator = 0) -> pd.DataFrame:
         """Test by permuting the moderators over the effects.

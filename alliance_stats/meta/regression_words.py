@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: A coefficient that compares one category of a column with the reference category.
 _CATEGORY = re.compile(r"(?P<column>[^:]+)\[T\.(?P<category>[^:]+)\]")
+#: A coefficient that is the mean of one category of a column, without an intercept.
+_MEAN = re.compile(r"(?P<column>[^:\[]+)\[(?!T\.)(?P<category>[^:]+)\]")
 
 
 def regression_sentences(result: RegressionResult) -> Sentences:
@@ -39,13 +41,55 @@ def _omnibus(result: RegressionResult, glance: pd.Series, counted: str) -> Sente
         words = f"χ²({int(test['df_num'])}) = {number(glance['qm'])}"
     else:
         words = f"*F*({int(test['df_num'])}, {degrees_of_freedom(test['df_den'])}) = {number(test['statistic'])}"
-    return Sentences(f"In {counted}, the moderators together: {words}, *p* {p_value(test['p_value'])}.")
+    return omnibus_sentence(counted, result.part, words, float(test["p_value"]))
+
+
+def omnibus_sentence(counted: str, part: FixedPart, words: str, p: float) -> Sentences:
+    """The test of all moderators; without an intercept it is that of all coefficients, means among them."""
+    what = "the moderators together" if INTERCEPT in part.names else "all coefficients together"
+    return Sentences(f"In {counted}, {what}: {words}, *p* {p_value(p)}.")
 
 
 def moderator_sentences(table: pd.DataFrame, part: FixedPart, level: float) -> list[Sentences]:
     """For each moderator, how the effects differ: per unit, or against its reference category."""
     references = _references(part)
-    return [_moderator(row, references, level) for _, row in table.iterrows() if row["term"] != INTERCEPT]
+    others = sum(_MEAN.fullmatch(name) is None for name in part.names)
+    said = []
+    for _, row in table.iterrows():
+        mean = _MEAN.fullmatch(str(row["term"]))
+        if mean is not None:
+            said.append(_category_mean(row, mean["column"], mean["category"], others > 0, level))
+        elif row["term"] != INTERCEPT:
+            said.append(_moderator(row, references, level))
+    return said
+
+
+def _category_mean(row: pd.Series, column: str, category: str, others: bool, level: float) -> Sentences:
+    """The mean effect of one category, where the formula has no intercept."""
+    at = " (the other moderators at 0 or their reference)" if others else ""
+    sign = higher_or_lower(row["estimate"], "positive", "negative")
+    lead = f"With {column} = {category}{at} the mean effect was {sign}, "
+    return join(Sentences.plain(lead), full(row, confidence=level), ".", separator="")
+
+
+def scale_sentences(table: pd.DataFrame, part: FixedPart, level: float) -> list[Sentences]:
+    """For each predictor of log τ², how the differences between studies change."""
+    references = _references(part)
+    said = []
+    for _, row in table.iterrows():
+        if row["term"] == INTERCEPT:
+            continue
+        clear = row["p_value"] < 1 - level
+        more = higher_or_lower(row["estimate"], "more", "less", "as much")
+        category = _CATEGORY.fullmatch(str(row["term"]))
+        found = f"effects differed {more}" if clear else "effects did not differ detectably more or less"
+        if category is None:
+            lead = f"Per unit of {row['term']}, {found} between studies"
+        else:
+            other = _reference_words(category["column"], references)
+            lead = f"With {category['column']} = {category['category']}, {found} between studies than with {other}"
+        said.append(join(Sentences.plain(f"{lead} (log τ²): "), full(row, confidence=level), ".", separator=""))
+    return said
 
 
 def _moderator(row: pd.Series, references: Mapping[str, str], level: float) -> Sentences:
@@ -57,10 +101,14 @@ def _moderator(row: pd.Series, references: Mapping[str, str], level: float) -> S
         lead = f"Per unit of {row['term']}, {found}, "
     else:
         column, own = category["column"], category["category"]
-        other = f"{column} = {references[column]}" if column in references else "the reference category"
+        other = _reference_words(column, references)
         found = f"were {more} than" if clear else "did not differ detectably from those"
         lead = f"Effects with {column} = {own} {found} with {other}, "
     return join(Sentences.plain(lead), full(row, confidence=level), ".", separator="")
+
+
+def _reference_words(column: str, references: Mapping[str, str]) -> str:
+    return f"{column} = {references[column]}" if column in references else "the reference category"
 
 
 def _references(part: FixedPart) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from alliance_stats.errors import DataError, count, did_you_mean
-from alliance_stats.meta.columns import STUDY, VARIANCE, take_effects
+from alliance_stats.meta.columns import STUDY, VARIANCE, require, take_effects
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
@@ -55,6 +55,23 @@ def check_rho(rho: float) -> float:
             "sensitivity() how much depends on it."
         )
     return float(rho)
+
+
+def simple_covariance(asked: dict[str, Any]) -> dict[str, Any]:
+    """Read a number for V as the correlation, and k numbers as the variances of independent sampling errors."""
+    V = asked["V"]
+    if V is None or isinstance(V, SamplingCovariance | pd.DataFrame) or np.ndim(V) == 2:
+        return asked
+    if np.ndim(V) == 0:
+        return {**asked, "V": None, "rho": V}
+    effects = asked["effects"]
+    require(effects, VARIANCE)
+    values = np.asarray(V)
+    if values.shape != (len(effects),):
+        raise DataError(
+            f"V has the shape {values.shape}; {count(len(effects), 'row')} of effects need as many variances."
+        )
+    return {**asked, "V": None, "rho": 0.0, "effects": effects.assign(**{VARIANCE: values})}
 
 
 def sampling_covariance(

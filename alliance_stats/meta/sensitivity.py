@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 
     Fit: TypeAlias = UnivariateResult | MultilevelResult
 
-Kind: TypeAlias = Literal["leave_one_out", "influence", "cumulative", "baujat", "gosh"]
+Kind: TypeAlias = Literal["leave_one_out", "influence", "cumulative", "baujat", "gosh", "rho"]
+
+#: Kinds whose rows are coefficients of a fit each.
+_FITS = ("leave_one_out", "cumulative", "rho")
 
 
 class SensitivityFrame(pd.DataFrame):
     """A frame of one row per fit or effect, with the methods that every result has.
 
-    Made by :func:`leave_one_out`, :func:`influence`, :func:`cumulative`, :func:`baujat` and :func:`gosh`. What is
-    computed from it (slices, sorted copies) is a plain frame, and ``describe`` is that of frames.
+    Made by :func:`leave_one_out`, :func:`influence`, :func:`cumulative`, :func:`baujat`, :func:`gosh` and
+    :meth:`MultilevelResult.sensitivity`. What is computed from it (slices, sorted copies) is a plain frame, and
+    ``describe`` is that of frames.
     """
 
     _metadata = ["fit", "kind"]  # noqa: RUF012  # the name and type that pandas asks for
@@ -48,7 +52,7 @@ class SensitivityFrame(pd.DataFrame):
 
     def table(self) -> pd.DataFrame:
         """Coefficients: of every fit, where each row is one; else of the fit that is judged."""
-        return pd.DataFrame(self) if self.kind in ("leave_one_out", "cumulative") else self.fit.table()
+        return pd.DataFrame(self) if self.kind in _FITS else self.fit.table()
 
     def glance(self) -> pd.DataFrame:
         """One row: that of the fit judged, and ``estimate_low, estimate_high`` of all fits, or ``n_influential``."""

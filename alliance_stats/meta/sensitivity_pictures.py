@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from alliance_stats.errors import count
 from alliance_stats.meta.sensitivity_words import effect_names, judged
 from alliance_stats.names import INTERCEPT
+from alliance_stats.report.numbers import bounded, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,18 +41,42 @@ def draw_sensitivity(frame: SensitivityFrame, ax: Axes | None) -> Axes | Panels:
         return cumulative(frame.means().assign(label=names), level=frame.fit.level, ax=ax)
     if frame.kind == "leave_one_out":
         return _left_out(frame, ax)
+    if frame.kind == "rho":
+        return _over_rho(frame, ax)
     return _baujat(frame, ax) if frame.kind == "baujat" else _influence(frame, ax)
 
 
 def _left_out(frame: SensitivityFrame, ax: Axes | None) -> Axes:
     from alliance_stats.report.figures.left_out import left_out
 
+    rows, whole, unit = _beside_the_whole(frame)
+    return left_out(rows.assign(label=effect_names(frame, rows["left_out"])), whole, unit=unit, ax=ax)
+
+
+def _over_rho(frame: SensitivityFrame, ax: Axes | None) -> Axes:
+    from alliance_stats.report.figures.left_out import left_out
+
+    rows, whole, unit = _beside_the_whole(frame)
+    rho = [bounded(one) for one in rows["rho"]]
+    own = bounded(frame.fit.structure.rho)  # type: ignore[union-attr]  # only fits of several levels have one
+    tried = f"{count(len(rows), 'correlation')} of sampling errors from {rho[0]} to {rho[-1]}"
+    return left_out(
+        rows.assign(label=[f"ρ = {one}" for one in rho]),
+        whole,
+        unit=unit,
+        caption=f"Estimate with its interval under {tried}. Line and band: at ρ = {own}.",
+        alt_text=f"Estimates under {tried}, between {number(rows['estimate'].min())} and "
+        f"{number(rows['estimate'].max())}.",
+        ax=ax,
+    )
+
+
+def _beside_the_whole(frame: SensitivityFrame) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """Rows of the coefficient that the question is about, that of the fit judged, and words for the axis."""
     term = judged(frame)[0]
-    rows, table = frame.means(term), frame.fit.table()
+    table = frame.fit.table()
     whole = table[table["term"] == term][["estimate", "ci_low", "ci_high"]]
-    fits = rows[["estimate", "ci_low", "ci_high"]].assign(label=effect_names(frame, rows["left_out"]))
-    unit = "Mean effect" if term == INTERCEPT else f"Coefficient of {term}"
-    return left_out(fits, whole, unit=unit, ax=ax)
+    return frame.means(term), whole, "Mean effect" if term == INTERCEPT else f"Coefficient of {term}"
 
 
 def _baujat(frame: SensitivityFrame, ax: Axes | None) -> Axes:

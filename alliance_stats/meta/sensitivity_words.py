@@ -10,7 +10,7 @@ import pandas as pd
 from alliance_stats.errors import count
 from alliance_stats.meta.columns import STUDY
 from alliance_stats.names import INTERCEPT
-from alliance_stats.report.numbers import decimals_for, interval, number
+from alliance_stats.report.numbers import bounded, decimals_for, interval, number
 from alliance_stats.report.sentences import Sentences
 
 if TYPE_CHECKING:
@@ -60,13 +60,36 @@ def _range_of(frame: SensitivityFrame, term: str) -> str:
     names = np.array(effect_names(frame, rows["left_out"]), dtype=object)
     estimates = rows["estimate"].to_numpy(np.float64)
     low, high = int(np.nanargmin(estimates)), int(np.nanargmax(estimates))
-    alpha = 1 - frame.fit.level
     ends = [number(estimates[at], decimals_for(rows["std_error"].min())) for at in (low, high)]
     return (
         f"Without one at a time, {what} lay between {ends[0]} (without {names[low]}) and {ends[1]} (without "
-        f"{names[high]}); it differed from 0 at the {alpha:.0%} level in "
-        f"{int((rows['p_value'] < alpha).sum())} of {count(int(known.sum()), 'fit')}."
+        f"{names[high]}); {_clear(frame, rows)}."
     )
+
+
+def _over_rho(frame: SensitivityFrame) -> str:
+    return " ".join(_range_over_rho(frame, term) for term in judged(frame))
+
+
+def _range_over_rho(frame: SensitivityFrame, term: str) -> str:
+    rows = frame.means(term)
+    values = rows["estimate"].to_numpy(np.float64)
+    ends = [rows.iloc[at] for at in (int(np.nanargmin(values)), int(np.nanargmax(values)))]
+    places = decimals_for(rows["std_error"].min())
+    low, high = (f"{number(row['estimate'], places)} (ρ = {bounded(row['rho'])})" for row in ends)
+    tried = f"{bounded(rows['rho'].min())} to {bounded(rows['rho'].max())}"
+    what = "the mean effect" if term == INTERCEPT else f"the coefficient of {term}"
+    return (
+        f"With sampling errors that correlate by {tried} within studies, {what} lay between {low} and {high}; "
+        f"{_clear(frame, rows)}."
+    )
+
+
+def _clear(frame: SensitivityFrame, rows: pd.DataFrame) -> str:
+    """In how many fits the coefficient differs from 0."""
+    alpha, known = 1 - frame.fit.level, rows["estimate"].notna()
+    clear = int((rows["p_value"] < alpha).sum())
+    return f"it differed from 0 at the {alpha:.0%} level in {clear} of {count(int(known.sum()), 'fit')}"
 
 
 def _influence(frame: SensitivityFrame) -> str:
@@ -122,6 +145,7 @@ _SAY = {
     "cumulative": _cumulative,
     "baujat": _baujat,
     "gosh": _gosh,
+    "rho": _over_rho,
 }
 
 

@@ -74,7 +74,10 @@ def spread_sentence(glance: pd.Series, level: float = 0.95) -> Sentences:
     """Say how much the studies differ: τ, I², Q and the prediction interval."""
     q = f"*Q*({int(glance['q_df'])}) = {number(glance['q'])}, *p* {p_value(glance['q_p'])}"
     sd, i2 = number(glance["tau2"] ** 0.5), number(glance["i2"], 1)
-    words = f"Effects varied between studies with *SD* = {sd} (*I*² = {i2}%, {q})"
+    found = (
+        "Effects varied between studies with" if glance["tau2"] > 0 else "No differences between studies were found:"
+    )
+    words = f"{found} *SD* = {sd} (*I*² = {i2}%, {q})"
     if pd.notna(glance["pi_low"]):
         words += (
             f"; {percent(level)} of true effects are expected within {interval(glance['pi_low'], glance['pi_high'])}"

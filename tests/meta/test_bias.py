@@ -329,3 +329,22 @@ def test_trim_and_fill_of_equal_effects_finds_nothing_missing():
 def test_a_mean_that_points_the_other_way_is_noted():
     ours = bias.selection(SIMULATED.assign(yi=-SIMULATED["yi"]), "Vevea-Woods")
     assert any("alternative='less'" in note for note in ours.notes())
+
+
+def test_the_mean_without_correction_allows_for_dependent_effects_where_the_method_does():
+    plain = als.meta.multilevel(EFFECTS).glance().iloc[0]
+    for result in (bias.egger(EFFECTS), bias.pet_peese(EFFECTS), bias.compare(EFFECTS, methods=("PET",))):
+        assert_allclose(result.glance()["uncorrected"], plain["estimate"], rtol=1e-10)
+    compared = bias.compare(EFFECTS, methods=("PET",)).glance().iloc[0]
+    assert_allclose(compared[["estimate", "std_error", "tau2"]].to_numpy(float),
+                    plain[["estimate", "std_error", "tau2"]].to_numpy(float), rtol=1e-10)  # fmt: skip
+    independent = bias.egger(EFFECTS, cluster=None).glance()["uncorrected"]
+    assert_allclose(independent, als.meta.pool(EFFECTS).glance()["estimate"], rtol=1e-12)
+
+
+def test_selection_models_go_by_their_words_too():
+    words = {"half-normal": "halfnorm", "negative exponential": "negexp"}
+    for model, name in words.items():
+        assert_allclose(
+            bias.selection(SIMULATED, model).table()["estimate"], bias.selection(SIMULATED, name).table()["estimate"]
+        )

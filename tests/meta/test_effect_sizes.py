@@ -98,3 +98,22 @@ def test_a_standardised_difference_can_come_from_d():
 
 def test_one_number_may_stand_for_a_column():
     assert_allclose(als.meta.effect_sizes(SHEET, r="r", n=28)["vi"].dropna(), 1 / 25)
+
+
+def test_correlations_come_from_a_table_of_cells():
+    cells = pd.DataFrame(
+        {"ai": [5, np.nan], "bi": [10, 4], "ci": [3, 6], "di": [20, 6], "r": [np.nan, 0.2], "n": [np.nan, 20]}
+    )
+    named = {name: name for name in ("ai", "bi", "ci", "di")}
+    effects = als.meta.effect_sizes(cells, "COR", r="r", n="n", **named)
+    assert effects["r_from"].tolist() == ["2x2", "r"]
+    # by hand: (5·20 − 10·3)/√(15·23·8·30), of 38 cases
+    assert_allclose(effects["yi"], [70 / np.sqrt(15 * 23 * 8 * 30), 0.2], rtol=1e-12)
+    assert_allclose(als.meta.effect_sizes(cells.head(1), **named)["vi"], [1 / 35], rtol=1e-12)
+    with pytest.raises(DataError, match="cells bi are negative"):
+        als.meta.effect_sizes(cells.assign(bi=-1.0), **named)
+
+
+def test_an_effect_of_zero_has_no_sign():
+    effects = als.meta.effect_sizes(SHEET.assign(r=0.0), r="r", n="n", higher="worse")
+    assert not np.signbit(effects["yi"]).any()

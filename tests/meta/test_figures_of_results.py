@@ -125,3 +125,53 @@ def test_a_multilevel_model_has_a_bubble_plot():
     drawn = als.meta.multilevel(EFFECTS, mods="x").plot("bubble")
     assert drawn.get_xlabel() == "x"
     assert len(drawn.data["effects"]) == len(EFFECTS)
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda: als.meta.regress("yi ~ x + rater", EFFECTS, test="knha"),
+        lambda: als.meta.multilevel(EFFECTS, mods="x + rater"),
+        lambda: als.meta.robust(EFFECTS, "x + rater"),
+        lambda: als.meta.regress("yi ~ x + rater", EFFECTS, scale="x"),
+    ],
+    ids=["regression", "levels", "moment weights", "location and scale"],
+)
+def test_with_moderators_the_diamond_stands_at_their_average(fit):
+    result = fit()
+    drawn = figures.forest(result)
+    table = result.table().iloc[: len(result.part.names)]
+    expected = result.part.matrix.mean(axis=0) @ table["estimate"].to_numpy()
+    assert_allclose(drawn.data["pooled"]["estimate"], expected, rtol=1e-12)
+    assert "At the average" in [text.get_text() for text in drawn.texts]
+    assert_allclose(figures.orchard(result).data["means"]["estimate"], expected, rtol=1e-12)
+    # around a mean of 0 stand residuals, dense: effects less the design times the coefficients, row by row
+    funnel = figures.funnel(result)
+    x = np.column_stack([np.ones(len(EFFECTS)), *(EFFECTS["rater"] == name for name in _others(table)), EFFECTS["x"]])
+    beta = table.set_index("term")["estimate"]
+    beta = beta[["(Intercept)", *(f"rater[T.{name}]" for name in _others(table)), "x"]]
+    assert_allclose(funnel.data["effects"]["estimate"], EFFECTS["yi"] - x.astype(float) @ beta, rtol=1e-9, atol=1e-12)
+    assert funnel.data["pooled"]["estimate"].tolist() == [0.0]
+
+
+def _others(table):
+    return [term[8:-1] for term in table["term"] if term.startswith("rater[T.")]
+
+
+def test_the_expected_effect_at_the_average_has_the_intervals_of_predictions():
+    fit = als.meta.multilevel(EFFECTS, mods="x")
+    there = fit.predict(pd.DataFrame({"x": [EFFECTS["x"].mean()]}))
+    assert_allclose(figures.forest(fit).data["pooled"], there[["estimate", "ci_low", "ci_high", "pi_low", "pi_high"]])
+
+
+def test_subgroups_keep_a_covariance_that_was_given():
+    V = als.meta.sampling_covariance(EFFECTS, 0.2)
+    groups = figures.forest(als.meta.multilevel(EFFECTS, V=V), by="rater").data["groups"].set_index("group")
+    for name, own in EFFECTS.groupby("rater"):
+        assert_allclose(groups.loc[name, "estimate"], als.meta.multilevel(own, rho=0.2).glance()["estimate"], rtol=1e-7)
+
+
+def test_cumulative_steps_are_named_by_their_study():
+    effects = EFFECTS.drop_duplicates("study")
+    drawn = figures.cumulative(als.meta.cumulative(effects))
+    assert drawn.data["steps"]["label"].tolist() == effects["study"].astype(str).tolist()

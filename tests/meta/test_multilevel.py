@@ -333,3 +333,16 @@ def test_levels_are_named_in_words():
     assert level_words("study/sample/effect") == "effects within samples"
     assert level_words("year") == "levels of year"
     assert level_words("study (rater: patient/observer)") == "levels of study (rater: patient/observer)"
+
+
+def test_a_number_for_V_is_the_correlation_and_variances_are_independent():
+    plain = als.meta.multilevel(EFFECTS, rho=0.3)
+    assert_allclose(als.meta.multilevel(EFFECTS, V=0.3).beta, plain.beta, rtol=1e-12)
+    assert als.meta.multilevel(EFFECTS, V=0.3).glance()["rho"].iloc[0] == 0.3
+    alone = als.meta.multilevel(EFFECTS, rho=0)
+    assert_allclose(als.meta.multilevel(EFFECTS, V=EFFECTS["vi"]).beta, alone.beta, rtol=1e-12)
+    assert_allclose(als.meta.multilevel(EFFECTS, V=list(2 * EFFECTS["vi"])).effects["vi"], 2 * EFFECTS["vi"])
+    with pytest.raises(DataError, match="need as many variances"):
+        als.meta.multilevel(EFFECTS, V=[0.1, 0.2])
+    with pytest.raises(DataError, match=r"rho is 1\.2"):
+        als.meta.multilevel(EFFECTS, V=1.2)

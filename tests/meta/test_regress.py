@@ -165,7 +165,10 @@ def test_location_scale_models_are_those_of_metafor(name, formula, scale, method
     assert_allclose(table["std_error"][n:], expected["se_alpha"], rtol=1e-6)
     assert_allclose(result.fit.log_likelihood, expected["ll"], rtol=1e-10)
     assert result.fit.converged
-    assert "effects differed more between studies" in result.report()
+    more = table.iloc[n:][table["term"][n:].ne("log τ²: (Intercept)")]
+    for row in more.to_dict("records"):
+        found = "effects differed more" if row["p_value"] < 0.05 else "effects did not differ detectably more or less"
+        assert f"Per unit of {row['term'].removeprefix('log τ²: ')}, {found} between studies" in result.report()
     assert result.result_table().to_markdown()
 
 
@@ -182,3 +185,25 @@ def test_location_scale_models_have_their_own_limits():
         als.meta.regress("yi ~ 1", EFFECTS, method="DL", scale="year")
     with pytest.raises(DataError, match="tests 'z' and 't'"):
         als.meta.regress("yi ~ 1", EFFECTS, test="knha", scale="year")
+
+
+def test_means_of_categories_are_told_as_means_where_there_is_no_intercept():
+    report = als.meta.regress("yi ~ 0 + rater", EFFECTS).report()
+    assert "all coefficients together" in report
+    assert "With rater = patient the mean effect was positive" in report
+    assert "Per unit of" not in report
+    beside = als.meta.regress("yi ~ 0 + rater + year", EFFECTS).report()
+    assert "With rater = patient (the other moderators at 0 or their reference) the mean effect" in beside
+
+
+def test_categories_that_predict_the_spread_are_compared_with_their_reference():
+    report = als.meta.regress("yi ~ year", EFFECTS, scale="rater").report()
+    assert "between studies than with rater = observer (log τ²)" in report
+    assert report.index("Per unit of year") < report.index("log τ²")
+
+
+def test_no_spread_is_not_told_as_variation():
+    effects = pd.DataFrame({"yi": [0.2, 0.21, 0.19, 0.2], "vi": [0.05] * 4})
+    report = als.meta.pool(effects).report()
+    assert "No differences between studies were found" in report
+    assert "Effects varied" not in report

@@ -25,6 +25,8 @@ HERE = {
     "influence of clusters": lambda effects: als.meta.influence(als.meta.multilevel(effects, mods="x")),
     "cumulative": als.meta.cumulative,
     "Baujat": als.meta.baujat,
+    "correlations": lambda effects: als.meta.multilevel(effects).sensitivity(),
+    "correlations of a regression": lambda effects: als.meta.multilevel(effects, mods="x").sensitivity((0.2, 0.7)),
     "GOSH": lambda effects: als.meta.gosh(effects, n=200, progress=False),
 }
 
@@ -125,3 +127,15 @@ def test_fits_that_cannot_be_made_are_counted():
     table = als.meta.leave_one_out(als.meta.multilevel(effects, mods="only"))
     assert table["estimate"].isna().any()
     assert f"1 fit could not be made, and is missing: without {one}." in table.notes()
+
+
+def test_correlations_of_sampling_errors_are_refits():
+    fit = als.meta.multilevel(SEVERAL)
+    tried = fit.sensitivity((0.1, 0.8))
+    assert tried["rho"].tolist() == [0.1, 0.8]
+    other = als.meta.multilevel(SEVERAL, rho=0.8).table()
+    assert_allclose(tried[["estimate", "std_error", "df"]].iloc[1], other[["estimate", "std_error", "df"]].iloc[0])
+    assert "correlate by .10 to .80 within studies, the mean effect lay between" in tried.report()
+    assert [text.get_text() for text in tried.plot().get_yticklabels()] == ["ρ = .10", "ρ = .80"]
+    with pytest.raises(als.errors.DataError, match="names 0 correlations"):
+        fit.sensitivity(())

@@ -35,6 +35,7 @@ class ComparisonResult(BiasResult):
 
     rows: pd.DataFrame
     alternative: str
+    dependent: bool
 
     def table(self) -> pd.DataFrame:
         """A row per method: the columns of every result, then ``tau2, r, r_low, r_high, note``.
@@ -47,7 +48,17 @@ class ComparisonResult(BiasResult):
     def _found(self) -> Mapping[str, object]:
         corrected = self.rows["estimate"].iloc[1:].dropna()
         lowest, highest = (float(corrected.min()), float(corrected.max())) if len(corrected) else (np.nan, np.nan)
-        return {"n_methods": len(corrected), "lowest": lowest, "highest": highest}
+        found: dict[str, object] = {"n_methods": len(corrected), "lowest": lowest, "highest": highest}
+        if not self.dependent:
+            return found
+        plain = self.rows.iloc[0]
+        own = {name: plain[name] for name in ("estimate", "std_error", "ci_low", "ci_high", "tau2")}
+        return found | own | {"test": "satterthwaite"}
+
+    @property
+    def uncorrected(self) -> float:
+        """The mean without correction, as in the first row of the table."""
+        return float(self.rows["estimate"].iloc[0])
 
     def report(self) -> Sentences:
         """Sentences for the results section."""
@@ -58,7 +69,8 @@ class ComparisonResult(BiasResult):
     def describe(self) -> str:
         """The analysis in words."""
         return (
-            f"Mean of {count(len(self.effects), 'effect')} without correction, and by {len(self.rows) - 1} corrections."
+            f"Mean of {count(len(self.effects), 'effect')} without correction, and by "
+            f"{count(int(self.rows['estimate'].iloc[1:].notna().sum()), 'correction')}."
         )
 
     def _remarks(self) -> tuple[str, ...]:
@@ -136,7 +148,7 @@ def compare(
     for name, source in (("r", "estimate"), ("r_low", "ci_low"), ("r_high", "ci_high")):
         values = frame[source].to_numpy(np.float64)
         frame.insert(len(frame.columns) - 1, name, carried_back(values, "tanh") if back == "tanh" else np.nan)
-    return ComparisonResult(observed, frame, alternative)
+    return ComparisonResult(observed, frame, alternative, study is not None)
 
 
 _Way = Callable[[], tuple[pd.Series, float]]
@@ -152,7 +164,7 @@ def _ways(
             result = pooled(kept, 3, "pooling", level=level)
             return result.table().iloc[0], result.fit.tau2
         fit = multilevel(kept, f"{study}/effect", rho=rho, cluster=study, level=level)
-        return fit.table().iloc[0], float(fit.variance()["variance"].sum())
+        return fit.table().iloc[0], float(fit.variance(intervals=False)["variance"].sum())
 
     def filled(estimator: str) -> tuple[pd.Series, float]:
         result = trim_fill(kept, estimator, side, level=level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from alliance_stats.design.fixed_part import fixed_part
 from alliance_stats.errors import DataError, DesignError, count, did_you_mean
 from alliance_stats.meta.bias.result import BiasResult, as_independent, pooled, repeated
 from alliance_stats.meta.columns import EFFECT, STUDY, VARIANCE, numbers, refuse, require
-from alliance_stats.meta.multilevel import multilevel
+from alliance_stats.meta.multilevel import multilevel, refit
 from alliance_stats.meta.pool import PooledResult
 from alliance_stats.meta.pooled_result import arrays
 from alliance_stats.meta.regress import parse_right_side, regress
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from alliance_stats.design.fixed_part import FixedPart
+    from alliance_stats.meta.multilevel_result import MultilevelResult
     from alliance_stats.report.sentences import Sentences
 
 #: What stands for precision, in words; those that vanish in a study of infinite size have a limit.
@@ -57,6 +59,8 @@ class PrecisionFit:
     dependent : bool
         Whether errors are robust to effects of the same study.
     converged : bool
+    levels : MultilevelResult, optional
+        The model behind it, with dependent effects and random effects.
     """
 
     table: pd.DataFrame
@@ -64,10 +68,16 @@ class PrecisionFit:
     factor: float
     dependent: bool
     converged: bool
+    levels: MultilevelResult | None = None
 
     def row(self, term: str) -> pd.Series:
         """One coefficient."""
         return self.table[self.table["term"] == term].iloc[0]
+
+    @cached_property
+    def mean_of_levels(self) -> float | None:
+        """The mean by the same model without precision, where effects depend on each other."""
+        return None if self.levels is None else float(refit(self.levels, mods=None).beta[0])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,6 +95,12 @@ class EggerResult(BiasResult):
         The last holds for predictors that are 0 there (``sei, vi, ninv, sqrtninv``).
         """
         return self.fit.table.copy()
+
+    @property
+    def uncorrected(self) -> float:
+        """The mean without precision, by the same model."""
+        own = self.fit.mean_of_levels
+        return super().uncorrected if own is None else own
 
     @property
     def slope(self) -> pd.Series:
@@ -261,7 +277,8 @@ def fit_precision(
         return PrecisionFit(own.table(), float(row["tau2"]), np.nan, False, bool(row["converged"]))
     fitted = multilevel(frame, f"{study}/effect", rho=rho, mods=right, cluster=study, level=level)
     converged = bool(fitted.glance()["converged"].iloc[0])
-    return PrecisionFit(fitted.table(), float(fitted.variance()["variance"].sum()), np.nan, True, converged)
+    tau2 = float(fitted.variance(intervals=False)["variance"].sum())
+    return PrecisionFit(fitted.table(), tau2, np.nan, True, converged, fitted)
 
 
 def cluster_of(frame: pd.DataFrame, cluster: str | None) -> str | None:

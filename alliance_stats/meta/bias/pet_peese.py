@@ -39,6 +39,12 @@ class PetPeeseResult(BiasResult):
         """``"PEESE"`` where PET finds an effect, else ``"PET"``."""
         return "PEESE" if self.p_one_sided < self.alpha else "PET"
 
+    @property
+    def uncorrected(self) -> float:
+        """The mean without precision, by the same model."""
+        own = self.pet.mean_of_levels
+        return super().uncorrected if own is None else own
+
     def table(self) -> pd.DataFrame:
         """The mean by PET, by PEESE, and the one that counts (``"PET-PEESE"``)."""
         rows = [fit.table[fit.table["term"] == INTERCEPT].assign(term=name) for name, fit in self._fits().items()]

@@ -43,6 +43,11 @@ class BiasResult(MetaResult):
         """Level of all intervals."""
         return self.observed.level
 
+    @property
+    def uncorrected(self) -> float:
+        """The mean without correction; where a method allows for dependent effects, from a model that does so too."""
+        return float(self.observed.fit.beta[0])
+
     @abstractmethod
     def _found(self) -> Mapping[str, object]:
         """What stands in ``glance()`` instead of, or beside, the values without correction."""
@@ -54,7 +59,7 @@ class BiasResult(MetaResult):
         holds the mean as it is; otherwise they are the same. I² in per cent.
         """
         plain = self.observed.glance()
-        found = {"uncorrected": float(plain["estimate"].iloc[0]), **self._found()}
+        found = {"uncorrected": self.uncorrected, **self._found()}
         if "tau2" in found:  # what describes the spread without correction has no place beside another τ²
             blank = [*("tau2_ci_low", "tau2_ci_high", "i2", "h2", "pi_low", "pi_high", "tau2_error", "log_likelihood")]
             blank += ["i2_ci_low", "i2_ci_high", "h2_ci_low", "h2_ci_high", "aic", "bic"]

@@ -28,6 +28,7 @@ SMOOTH = ("beta", "halfnorm", "negexp", "logistic", "power")
 STEPS = ("3PSM", "4PSM", "steps")
 #: Names of models, with other spellings.
 _ALIASES = {"Vevea–Woods": "Vevea-Woods", "vevea-woods": "Vevea-Woods", "stepfun": "steps"}
+_ALIASES |= {"half-normal": "halfnorm", "negative exponential": "negexp", "negative-exponential": "negexp"}
 _VEVEA_WOODS_STEPS = (0.005, 0.01, 0.05, 0.10, 0.25, 0.35, 0.50, 0.65, 0.75, 0.90, 0.95, 0.99, 0.995, 1.0)
 #: A priori weights, by severity and whether both tails are favoured (Vevea & Woods, 2005, Table 1).
 VEVEA_WOODS = {

@@ -51,7 +51,7 @@ class TrimFillResult(BiasResult):
 
         ``n_missing, n_missing_error, n_missing_p`` (of no study missing on that side; R0 only), ``side, estimator``.
         """
-        more = {"uncorrected": float(self.observed.fit.beta[0]), "n_missing": self.trimmed.n, **self._found()}
+        more = {"uncorrected": self.uncorrected, "n_missing": self.trimmed.n, **self._found()}
         return self.filled.glance().assign(**more)  # type: ignore[arg-type]
 
     def _found(self) -> Mapping[str, object]:

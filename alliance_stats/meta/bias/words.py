@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def _uncorrected(result: BiasResult) -> str:
-    return f"(without correction {number(result.observed.fit.beta[0])})"
+    return f"(without correction {number(result.uncorrected)})"
 
 
 def _first(result: BiasResult) -> pd.Series:
@@ -45,7 +45,7 @@ def trim_fill_sentences(result: TrimFillResult) -> Sentences:
     if np.isfinite(result.trimmed.p_value):
         lead += f", *p* {p_value(result.trimmed.p_value)}"
     if n == 0:
-        return Sentences(lead + f"; the mean stays at {number(result.observed.fit.beta[0])}.")
+        return Sentences(lead + f"; the mean stays at {number(result.uncorrected)}.")
     verb = "it" if n == 1 else "them"
     return join(
         Sentences(f"{lead}. With {verb} the mean was"),
