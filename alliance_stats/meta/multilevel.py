@@ -64,7 +64,8 @@ def multilevel(
         order of the rows. By default imputed from ``rho``; one number is taken as ``rho``, and k variances as those of
         independent sampling errors.
     rho : float
-        Correlation of the sampling errors of one study, in [0, 1); not used where ``V`` is given.
+        Correlation of the sampling errors of one study (level ``study``, else the outermost), in [0, 1); not used where
+        ``V`` is given.
     mods : str, optional
         Moderators, ``"rater + year"``; ``"0 + rater"`` for a mean per rater.
     robust : {"CR2", "CR0", "CR1", "CR1p", "CR1S", "CR3", None}, optional

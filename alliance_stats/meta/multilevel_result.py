@@ -104,7 +104,7 @@ class MultilevelResult(CoefficientTests):
         low, high = self._total_interval
         values: dict[str, object] = {
             "k": problem.k,
-            "n_studies": int(self.structure.study.max()) + 1,
+            "n_studies": int(self.structure.sample.max()) + 1,
             **{name: float(row[name]) for name in ("estimate", "std_error", "ci_low", "ci_high")},
             **{"pi_low": pi_low, "pi_high": pi_high},
             **{"tau2": self.tau2, "tau2_ci_low": low, "tau2_ci_high": high},

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from alliance_stats.errors import DataError, DesignError, count
-from alliance_stats.meta.columns import VARIANCE
+from alliance_stats.meta.columns import STUDY, VARIANCE
 from alliance_stats.meta.levels import (
     Ints,
     Level,
@@ -49,6 +49,8 @@ class Structure:
     covariance : Covariance
     study : ndarray of int
         Group of each row in the outermost level.
+    sample : ndarray of int
+        Group of each row within which sampling errors correlate: the level ``study``, else the outermost.
     crossed : bool
     rho : float
         Correlation that V was imputed from; NaN where V was given.
@@ -63,6 +65,7 @@ class Structure:
     terms: tuple[Term, ...]
     covariance: Covariance
     study: Ints
+    sample: Ints
     crossed: bool
     rho: float
     sampling: str
@@ -89,7 +92,10 @@ def build(
     DataError
         If V does not fit, rho lies outside [0, 1), or the working model is not known.
     """
-    nested, remarks = without_repeats(levels_of(paths[0], kept))
+    _check_place_of_study(paths, V, rho)
+    named = levels_of(paths[0], kept)
+    unit = next((level for level in named if level.path[-1] == STUDY), named[0])
+    nested, remarks = without_repeats(named)
     crossed = [level for path in paths[1:] for level in without_repeats(levels_of(path, kept))[0]]
     check_levels([*nested, *crossed], kept)
     _check_crossed(crossed)
@@ -97,7 +103,7 @@ def build(
     given = None if V is None else given_covariance(V, kept, *kept_rows, nested[0].codes)
     rows = kept.iloc[order]
     levels = [_sorted(level, order) for level in (*nested, *crossed)]
-    study = levels[0].codes
+    study, sample = levels[0].codes, in_order(unit.codes[order])
     n_nested = len(nested)
     groups = _subgroups(rows, study, working, subgroup)
     base = levels[:n_nested]
@@ -106,13 +112,14 @@ def build(
         remarks += more
     terms = _terms([*base, *levels[n_nested:]])
     own = terms[: len(base)]
-    inner = study if groups is None else groups
+    within = _subgroups(rows, sample, working, subgroup)
+    inner = sample if within is None else within
     covariance = _nested_covariance(rows, own, inner, study, check_rho(rho), _reordered(given, order, study))
     if crossed:
         from alliance_stats.engine.pooling.crossed import Crossed
 
         covariance = Crossed(covariance, tuple(terms[len(base) :]))
-    words = given.words if given is not None else f"imputed with a correlation of {rho:g} within studies"
+    words = given.words if given is not None else f"imputed with a correlation of {rho:g} within {plural_of(unit)}"
     return Structure(
         rows,
         order,
@@ -120,11 +127,31 @@ def build(
         tuple(terms),
         covariance,
         study,
+        sample,
         bool(crossed),
         float("nan") if given is not None else float(rho),
         words,
         tuple(remarks),
     )
+
+
+def plural_of(level: Level) -> str:
+    """Name the groups of a level: ``studies``, or by its column."""
+    return "studies" if level.path[-1] == STUDY else f"groups of {level.name}"
+
+
+def _check_place_of_study(paths: Sequence[Sequence[str]], V: object, rho: float) -> None:
+    """Refuse to impute correlations within another first level, where studies cross it.
+
+    Raises
+    ------
+    DesignError
+    """
+    if V is None and rho != 0 and STUDY not in paths[0] and any(STUDY in path for path in paths[1:]):
+        raise DesignError(
+            f"Sampling errors correlate within studies, and {STUDY!r} is not in the first of random= but crosses it. "
+            f"Let {STUDY!r} come first, as in random=['study/effect', {paths[0][0]!r}], or set rho=0."
+        )
 
 
 def _check_crossed(crossed: Sequence[Level]) -> None:

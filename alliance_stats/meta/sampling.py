@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from alliance_stats.errors import DataError, count, did_you_mean
 from alliance_stats.meta.columns import STUDY, VARIANCE, require, take_effects
+from alliance_stats.meta.levels import nested_in
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
@@ -207,12 +208,28 @@ def given_covariance(V: object, kept: pd.DataFrame, n: int, kept_rows: Ints, stu
 
 
 def _again(V: SamplingCovariance, kept: pd.DataFrame, study: Ints) -> SamplingCovariance:
-    if not V.index.equals(kept.index) or not np.array_equal(pd.factorize(V.codes)[0], pd.factorize(study)[0]):
+    same = V.index.equals(kept.index)
+    if same and nested_in(V.codes, study) and int(study.max()) < int(V.codes.max()):
+        return _joined(V, study)
+    if not same or not np.array_equal(pd.factorize(V.codes)[0], pd.factorize(study)[0]):
         raise DataError(
             f"V was made for {count(len(V.index), 'effect')} in other rows or studies than the {len(kept)} used here. "
             "Make it from the same frame, with the first level of random= as its study."
         )
     return V
+
+
+def _joined(V: SamplingCovariance, outer: Ints) -> SamplingCovariance:
+    """The covariance by larger groups: nothing joins the groups inside them."""
+    matrices = []
+    for code in range(int(outer.max()) + 1):
+        own = V.codes[outer == code]
+        whole = np.zeros((own.size, own.size))
+        for inside in np.unique(own):
+            at = np.flatnonzero(own == inside)
+            whole[np.ix_(at, at)] = V.matrices[inside]
+        matrices.append(whole)
+    return SamplingCovariance(outer, tuple(matrices), V.index, V.words)
 
 
 def of_rows(V: object, index: pd.Index, kept: NDArray[np.bool_]) -> object:

@@ -346,3 +346,56 @@ def test_a_number_for_V_is_the_correlation_and_variances_are_independent():
         als.meta.multilevel(EFFECTS, V=[0.1, 0.2])
     with pytest.raises(DataError, match=r"rho is 1\.2"):
         als.meta.multilevel(EFFECTS, V=1.2)
+
+
+def nested_in_regions():
+    """Rows of EFFECTS in no order, each study in one of 4 regions."""
+    shuffled = EFFECTS.sample(frac=1, random_state=2)
+    return shuffled.assign(region=pd.factorize(shuffled["study"])[0] % 4, effect=np.arange(len(shuffled)))
+
+
+def test_sampling_errors_correlate_within_studies_whatever_stands_outside_them():
+    effects = nested_in_regions()
+    ours = als.meta.multilevel(effects, "region/study/effect", rho=0.7, robust=None)
+    # dense: V has correlations within studies alone; the log-likelihood of REML by its definition
+    same = effects["study"].to_numpy()[:, None] == effects["study"].to_numpy()
+    region = effects["region"].to_numpy()[:, None] == effects["region"].to_numpy()
+    s = np.sqrt(effects["vi"].to_numpy())
+    V = np.where(same, 0.7, 0.0) * np.outer(s, s)
+    np.fill_diagonal(V, s**2)
+    variances = ours.peak.theta
+    total = V + variances[0] * region + variances[1] * same + variances[2] * np.eye(len(s))
+    y, x = effects["yi"].to_numpy(), np.ones((len(s), 1))
+    inverse = np.linalg.inv(total)
+    information = (x.T @ inverse @ x)[0, 0]
+    beta = (x.T @ inverse @ y)[0] / information
+    assert_allclose(ours.beta, beta, rtol=1e-9)
+    assert_allclose(ours.table()["std_error"], information**-0.5, rtol=1e-9)
+    left = y - beta
+    dense = np.linalg.slogdet(total)[1] + np.log(information) + left @ inverse @ left
+    expected = -0.5 * (dense + (len(s) - 1) * np.log(2 * np.pi) - np.log(len(s)))
+    assert_allclose(ours.glance()["log_likelihood"], expected, rtol=1e-10)
+    assert ours.glance()["n_studies"].iloc[0] == effects["study"].nunique()
+    assert ours.glance()["n_clusters"].iloc[0] == 4
+    assert "correlation of 0.7 within studies" in ours.describe()
+
+
+def test_a_covariance_by_study_serves_levels_outside_studies():
+    effects = nested_in_regions()
+    V = als.meta.sampling_covariance(effects, 0.7)
+    given = als.meta.multilevel(effects, "region/study/effect", V=V, robust=None)
+    imputed = als.meta.multilevel(effects, "region/study/effect", rho=0.7, robust=None)
+    # two routes, by whole blocks and by sums over groups, climb to the same top
+    assert_allclose(given.beta, imputed.beta, rtol=1e-7)
+    assert_allclose(given.glance()["log_likelihood"], imputed.glance()["log_likelihood"], rtol=1e-10)
+
+
+def test_studies_that_cross_the_first_level_are_refused():
+    effects = nested_in_regions().assign(year=lambda frame: np.arange(len(frame)) % 5)
+    with pytest.raises(
+        DesignError, match=r"'study' is not in the first of random= but crosses it.*\['study/effect', 'year'\]"
+    ):
+        als.meta.multilevel(effects, ["year", "study/effect"])
+    alone = als.meta.multilevel(effects, ["year", "study/effect"], rho=0)
+    turned = als.meta.multilevel(effects, ["study/effect", "year"], rho=0)
+    assert_allclose(alone.beta, turned.beta, rtol=1e-7)
