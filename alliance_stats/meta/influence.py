@@ -183,6 +183,8 @@ def baujat(result: UnivariateResult | pd.DataFrame) -> SensitivityFrame:
     """
     result = result if isinstance(result, UnivariateResult) else pool(result)
     y, v = arrays(result.effects)
+    if len(y) < 2:
+        raise DesignError("1 effect: none can be left out.")
     x = result.part.matrix
     fitted = x @ result.fit.beta
     fits = _without_each(result, np.arange(len(y)))

@@ -47,7 +47,9 @@ class Uncertainty:
     def degrees_of_freedom(self, rows: Floats) -> Floats:
         """Degrees of freedom of weighted sums (q, p)."""
         if self.robust is not None:
-            return self.robust.degrees_of_freedom(rows)
+            df = self.robust.degrees_of_freedom(rows)
+            # (Σλ)²/Σλ² of eigenvalues ≥ 0 is at least 1; with two clusters rounding can take it below
+            return np.where(df > 1 - 1e-6, np.maximum(df, 1.0), df)
         every = np.broadcast_to(np.asarray(self.df, np.float64), rows.shape)
         inside = (rows != 0) | (rows == 0).all(axis=1, keepdims=True)
         return np.where(inside, every, np.inf).min(axis=1)  # a sum of coefficients has the fewest of those in it

@@ -123,3 +123,5 @@ def test_too_few_effects_are_refused():
         als.meta.leave_one_out(EFFECTS.assign(year=1), by="year")
     with pytest.raises(DesignError, match="none can be left out"):
         als.meta.influence(EFFECTS.head(2))
+    with pytest.raises(DesignError, match="1 effect: none can be left out"):
+        als.meta.baujat(EFFECTS.head(1))

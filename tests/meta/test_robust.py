@@ -1,5 +1,8 @@
+import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy.special import stdtrit
 from test_multilevel import EFFECTS
 
 import alliance_stats as als
@@ -34,3 +37,18 @@ def test_wrong_arguments_are_named():
         als.meta.robust(EFFECTS[EFFECTS["study"] == "s01"])
     with pytest.raises(DataError, match="rho is 1"):
         als.meta.robust(EFFECTS, rho=1)
+
+
+def test_two_clusters_have_at_least_one_degree_of_freedom_and_an_interval():
+    draw = np.random.default_rng(0)
+    found = []
+    for _ in range(40):  # rounding takes (Σλ)²/Σλ² below 1 in about every fifth
+        frame = pd.DataFrame(
+            {"study": [1, 1, 2, 2, 2], "yi": draw.normal(0.3, 0.2, 5), "vi": draw.uniform(0.01, 0.1, 5)}
+        )
+        for fit in (als.meta.robust(frame), als.meta.multilevel(frame, "study")):
+            row = fit.table().iloc[0]
+            found.append(row["df"])
+            half = stdtrit(row["df"], 0.975) * row["std_error"]
+            assert_allclose(row["ci_high"] - row["estimate"], half, rtol=1e-9)
+    assert min(found) == 1.0
