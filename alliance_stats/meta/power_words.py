@@ -20,6 +20,14 @@ _TESTS = {
     "CR2": "robust (CR2) errors and Satterthwaite degrees of freedom",
 }
 
+#: From here on two decimals would say that power is 1.
+_CERTAIN = 0.995
+
+
+def _share(value: float) -> str:
+    """Write a power; one that is not quite certain is not rounded to 1."""
+    return "above .99" if value >= _CERTAIN else bounded(value)
+
 
 def _what(result: PowerResult) -> str:
     of = result.design
@@ -39,9 +47,10 @@ def sentences(result: PowerResult) -> Sentences:
     by = "" if of.question == "heterogeneity" else f", with {_TESTS[of.test]}"
     side = "" if of.alternative == "two-sided" or of.question in ("groups", "heterogeneity") else ", one-sided"
     if result.target is not None and last.value >= result.target:
-        text = f"{plan[0].upper()}{plan[1:]} give a power of {bounded(last.value)} to find {_what(result)}"
+        size = _share(last.value) if last.value >= _CERTAIN else f"of {_share(last.value)}"
+        text = f"{plan[0].upper()}{plan[1:]} give a power {size} to find {_what(result)}"
     else:
-        text = f"The power of {plan} to find {_what(result)} is {bounded(last.value)}"
+        text = f"The power of {plan} to find {_what(result)} is {_share(last.value)}"
     sd = f"*τ* = {number(of.tau)}" + (f", *ω* = {number(of.omega)}" if of.omega else "")
     text += f" ({sd}, α = {bounded(of.alpha)}{side}){by}."
     if result.rates:

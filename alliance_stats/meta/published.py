@@ -77,7 +77,10 @@ class PublishedComparison(Shown):
         return self.rows.copy()
 
     def glance(self) -> pd.DataFrame:
-        """One row: that of the analysis in the findings' metric, ``n_published, n_with_interval, n_inside``."""
+        """One row: that of the analysis in the findings' metric, ``n_published, n_with_interval, n_inside``.
+
+        Where the mean was carried back to that metric, its standard error and τ² are missing.
+        """
         known = self.rows["inside"].dropna()
         return self.asked.assign(
             n_published=len(self.rows) - 1, n_with_interval=len(known), n_inside=int(known.astype(bool).sum())
@@ -234,8 +237,9 @@ def _of_result(result: MetaResult) -> tuple[tuple[float, float, float], pd.DataF
         metric = _MEASURES[how]
         row = result.back_transformed().iloc[0]  # type: ignore[attr-defined]  # of every result that knows its measure
     glance = result.glance()
-    for name in ("estimate", "ci_low", "ci_high", "pi_low", "pi_high"):
-        glance[name] = row.get(name, np.nan)
+    if how is not None:  # what stands on the scale of the analysis has no place beside a mean that was carried back
+        ends = {name: row[name] for name in ("estimate", "ci_low", "ci_high", "pi_low", "pi_high")}
+        glance = glance.assign(**ends, **dict.fromkeys(("std_error", "tau2", "tau2_ci_low", "tau2_ci_high"), np.nan))
     return _three([row["estimate"], row["ci_low"], row["ci_high"]]), glance, metric
 
 

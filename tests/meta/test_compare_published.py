@@ -105,3 +105,15 @@ def test_names_are_short_where_authors_are_many():
     assert short_name("Tryon, Birch & Verkuilen 2018") == "Tryon et al. 2018"
     assert short_name("Farber & Doolin 2011") == "Farber & Doolin 2011"
     assert short_name("Lin, Kivlighan & Hill") == "Lin, Kivlighan & Hill"
+
+
+def test_a_glance_of_correlations_has_nothing_of_fishers_z():
+    effects = EFFECTS.copy()
+    effects.attrs["measure"] = "ZCOR"
+    glance = als.meta.compare_published("alliance-outcome", als.meta.pool(effects)).glance().iloc[0]
+    assert glance[["std_error", "tau2", "tau2_ci_low", "tau2_ci_high"]].isna().all()
+    assert glance[["i2", "q", "pi_low"]].notna().all()
+    effects.attrs["measure"] = "COR"  # on its own scale already
+    plain = als.meta.compare_published("alliance-outcome", als.meta.pool(effects)).glance().iloc[0]
+    own = als.meta.pool(effects).glance().iloc[0]
+    assert plain[["std_error", "tau2", "pi_low"]].tolist() == own[["std_error", "tau2", "pi_low"]].tolist()

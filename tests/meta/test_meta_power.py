@@ -162,3 +162,8 @@ def test_results_have_the_one_shape():
 def test_impossible_plans_are_named(how, words):
     with pytest.raises(als.errors.DataError, match=words):
         als.meta.power(**how)
+
+
+def test_power_that_is_not_quite_certain_is_not_rounded_to_one():
+    assert "is above .99 (" in als.meta.power(0.2, 20, n=60, tau=0.1).report()
+    assert "give a power above .99 to find" in als.meta.power(0.9, n=60, tau=0.1, target=0.999).report()
