@@ -7,14 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from cli_streams import DONE, INPUT_AT_FAULT, NOT_CONVERGED, assert_fault_of_ours, assert_refused
 
 import alliance_stats as als
 from alliance_stats import cli
 from alliance_stats.data.registry import dataset_folder
 from alliance_stats.report.figures import canvas
-from alliance_stats.study import written
 
-DONE, OUR_FAULT, INPUT_AT_FAULT, NOT_CONVERGED = 0, 1, 2, 3
 STUDY = """
 title = "Four studies"
 [effects]
@@ -118,10 +117,7 @@ def test_a_sheet_at_fault_is_named_and_nothing_is_written(sheet, tmp_path, capsy
     change, message = FILES[kind]
     sheet.write_bytes(change(sheet.read_text()))
     assert run(sheet, "--out", tmp_path / "out") == INPUT_AT_FAULT
-    streams = capsys.readouterr()
-    assert message in streams.err
-    assert "Traceback" not in streams.err
-    assert streams.out == ""
+    assert_refused(capsys, message)
     assert [path.name for path in tmp_path.iterdir()] == ["effects.csv"]
 
 
@@ -190,13 +186,7 @@ def test_wrong_arguments_are_the_users_too(arguments, capsys):
 
 
 def test_a_fault_of_ours_shows_where_and_leaves_the_old_report(sheet, tmp_path, quick, capsys, monkeypatch):
-    out = tmp_path / "out"
-    assert run(sheet, "--out", out, "--quiet") == DONE
-    before = (out / "report.html").read_bytes()
-    monkeypatch.setattr(written, "render_html", lambda document: 1 / 0)
-    assert run(sheet, "--out", out, "--overwrite") == OUR_FAULT
-    assert "ZeroDivisionError" in capsys.readouterr().err
-    assert (out / "report.html").read_bytes() == before
+    assert_fault_of_ours(run, sheet, tmp_path / "out", capsys, monkeypatch)
 
 
 def test_a_model_that_did_not_converge_has_its_own_code(tmp_path, quick, capsys, monkeypatch):

@@ -14,8 +14,8 @@ from alliance_stats.data.read_delimited import read_bytes
 from alliance_stats.data.read_options import ReadOptions
 from alliance_stats.data.read_sessions import read_mapped
 from alliance_stats.data.session_table import SessionTable
-from alliance_stats.data.toml_file import parse_toml, table_of, text_of, unknown_keys
-from alliance_stats.errors import DataError, StudyFileError, count, did_you_mean
+from alliance_stats.data.toml_file import parse_toml, refuse_problems, table_of, text_of, unknown_keys
+from alliance_stats.errors import DataError, StudyFileError, did_you_mean
 
 TABLES = ("title", "file", "columns", "scores", "report")
 FILE_KEYS = (
@@ -141,9 +141,8 @@ def read_study(path: str | Path) -> Study:
     file, options = file_options(table_of(contents, "file", problems), problems)
     names = [score.name for score in columns.scores] if columns else []
     report = _report(table_of(contents, "report", problems), names, [score.name for score in scored], problems)
-    if problems or columns is None:
-        lines = "\n".join(f"  - {problem}" for problem in problems)
-        raise StudyFileError(f"{count(len(problems), 'problem')} in {path.name}:\n{lines}")
+    refuse_problems(problems, path.name, StudyFileError)
+    assert columns is not None
     return Study(title, columns, file, options, report, scored=scored, folder=path.parent)
 
 

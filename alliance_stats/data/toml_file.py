@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from alliance_stats.errors import DataError, did_you_mean
+from alliance_stats.errors import DataError, count, did_you_mean
 
 
 def parse_toml(content: bytes, name: str, error_type: type[DataError], kind: str) -> dict[str, Any]:
@@ -38,6 +38,19 @@ def parse_toml(content: bytes, name: str, error_type: type[DataError], kind: str
         raise error_type(f"{name} is no valid TOML: {error}.{paths} Texts need quotes, tables stand in [ ].") from None
     except RecursionError:
         raise error_type(f"{name} is no {kind}: its values are nested too deeply.") from None
+
+
+def refuse_problems(problems: list[str], name: str, error_type: type[DataError]) -> None:
+    """Raise for all problems of a file at once.
+
+    Raises
+    ------
+    DataError
+        Of the type given, with a line per problem, if there is any.
+    """
+    if problems:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        raise error_type(f"{count(len(problems), 'problem')} in {name}:\n{lines}")
 
 
 def table_of(contents: Mapping[str, Any], name: str, problems: list[str]) -> Mapping[str, Any]:

@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 from alliance_stats.data.column_map import DIRECTIONS
 from alliance_stats.data.read_delimited import read_bytes
-from alliance_stats.data.toml_file import parse_toml
-from alliance_stats.errors import MeasureKeyError, count, did_you_mean
+from alliance_stats.data.toml_file import parse_toml, refuse_problems
+from alliance_stats.errors import MeasureKeyError, did_you_mean
 from alliance_stats.questionnaires.key import TOTAL, Form, MeasureKey, PublishedValue, Scale, Status
 from alliance_stats.questionnaires.key_checks import key_problems
 
@@ -40,9 +40,8 @@ def read_key(path: str | Path) -> MeasureKey:
     contents = parse_toml(read_bytes(path), path.name, MeasureKeyError, "key file")
     key, problems = _key(contents)
     problems += [] if key is None else key_problems(key)
-    if problems or key is None:
-        lines = "\n".join(f"  - {problem}" for problem in problems)
-        raise MeasureKeyError(f"{count(len(problems), 'problem')} in {path.name}:\n{lines}")
+    refuse_problems(problems, path.name, MeasureKeyError)
+    assert key is not None
     return key
 
 

@@ -6,9 +6,7 @@ wherever those can follow (``tests/golden/nlme/dense.R``).
 
 from __future__ import annotations
 
-import pytest
 from golden_fits import (
-    Fits,
     assert_criterion,
     assert_fixed_effects,
     assert_kenward_roger,
@@ -18,16 +16,6 @@ from golden_fits import (
     assert_variances,
     every_golden,
 )
-
-
-@pytest.fixture(scope="module")
-def fit_once():
-    return Fits()
-
-
-@pytest.fixture
-def pair(request, fit_once):
-    return fit_once(*request.param)
 
 
 @every_golden("dense_residual")

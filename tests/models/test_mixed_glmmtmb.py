@@ -7,9 +7,7 @@ residual off, which leaves its sparse factorisation eight digits). Tolerances as
 
 from __future__ import annotations
 
-import pytest
 from golden_fits import (
-    Fits,
     assert_criterion,
     assert_fixed_effects,
     assert_kenward_roger,
@@ -19,16 +17,6 @@ from golden_fits import (
     assert_variances,
     every_golden,
 )
-
-
-@pytest.fixture(scope="module")
-def fit_once():
-    return Fits()
-
-
-@pytest.fixture
-def pair(request, fit_once):
-    return fit_once(*request.param)
 
 
 @every_golden("glmmtmb")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
 from golden_fits import (
-    Fits,
     assert_criterion,
     assert_fixed_effects,
     assert_kenward_roger,
@@ -14,16 +12,6 @@ from golden_fits import (
     assert_variances,
     every_golden,
 )
-
-
-@pytest.fixture(scope="module")
-def fit_once():
-    return Fits()
-
-
-@pytest.fixture
-def pair(request, fit_once):
-    return fit_once(*request.param)
 
 
 @every_golden("lme4_weights")

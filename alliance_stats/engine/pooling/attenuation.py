@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
 
-RESTRICTIONS = ("direct", "indirect")
-
 
 @dataclass(frozen=True)
 class Artefacts:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from alliance_stats.report.sentences import Sentences
 
 FILLED = "filled"
-ESTIMATORS = ("L0", "R0", "Q0")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -126,7 +125,7 @@ def trim_fill(
     ----------
     Duval & Tweedie (2000), Journal of the American Statistical Association, 95, 89-98; Biometrics, 56, 455-463.
     """
-    from alliance_stats.engine.pooling.trim_fill import trim
+    from alliance_stats.engine.pooling.trim_fill import ESTIMATORS, trim
 
     if estimator not in ESTIMATORS:
         raise DataError(f"No estimator {estimator!r}. {did_you_mean(estimator, ESTIMATORS)}")

@@ -12,8 +12,8 @@ import pandas as pd
 from alliance_stats.data.read_delimited import read_bytes
 from alliance_stats.data.read_options import ReadOptions
 from alliance_stats.data.study_file import file_options
-from alliance_stats.data.toml_file import parse_toml, table_of, text_of, unknown_keys
-from alliance_stats.errors import StudyFileError, count, did_you_mean
+from alliance_stats.data.toml_file import parse_toml, refuse_problems, table_of, text_of, unknown_keys
+from alliance_stats.errors import StudyFileError, did_you_mean
 from alliance_stats.meta.read_effects import read_effects
 from alliance_stats.study.meta.study_values import (
     choice_of,
@@ -238,9 +238,7 @@ def read_meta_study(path: str | Path) -> MetaStudy:
         _report(tables["report"], problems),
         folder=path.parent,
     )
-    if problems:
-        lines = "\n".join(f"  - {problem}" for problem in problems)
-        raise StudyFileError(f"{count(len(problems), 'problem')} in {path.name}:\n{lines}")
+    refuse_problems(problems, path.name, StudyFileError)
     return study
 
 
