@@ -130,10 +130,15 @@ def funnel(
 
     known = pool(result) if isinstance(result, pd.DataFrame) else result
     rows, mean, words = funnel_rows(known.effects), known.glance(), _axis(known, None)
+    caption = None
     if has_moderators(known):
         rows, mean = rows.assign(estimate=residuals(known)), mean.assign(estimate=0.0)
         words = f"Residual ({words})"
-    return draw(rows, mean, levels=levels, unit=unit or words, ax=ax)
+        caption = (
+            f"Funnel plot of what the moderators leave of {count(len(rows), 'effect')}. Dashed lines: where 95% of "
+            "residuals would lie without differences between studies. Shades: p value of each residual against 0."
+        )
+    return draw(rows, mean, levels=levels, unit=unit or words, caption=caption, ax=ax)
 
 
 def orchard(

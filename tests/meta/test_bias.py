@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from bias_golden import effects, golden
 from numpy.testing import assert_allclose
+from scipy.special import ndtr, ndtri
 from test_multilevel import EFFECTS
 
 import alliance_stats as als
@@ -348,3 +349,22 @@ def test_selection_models_go_by_their_words_too():
         assert_allclose(
             bias.selection(SIMULATED, model).table()["estimate"], bias.selection(SIMULATED, name).table()["estimate"]
         )
+
+
+def test_the_p_curve_counts_significant_values_and_what_is_expected_of_them():
+    p = np.array([0.001, 0.004, 0.0099, 0.012, 0.03, 0.049, 0.2, 0.9])
+    effects = pd.DataFrame({"yi": -0.1 * ndtri(p / 2), "vi": 0.01})
+    result = bias.p_curve(effects)
+    shares = result.shares()
+    assert_allclose(shares["observed"], 100 * np.array([3, 1, 1, 0, 1]) / 6, rtol=1e-12)  # counted
+    # with a power of 1/3: what of the tail beyond 1.96 lies in each step, from a mean of 1.96 + Φ⁻¹(1/3)
+    mean = -ndtri(0.025) + ndtri(1 / 3)
+    tail = ndtr(mean + ndtri(np.arange(1, 6) / 200)) * 3
+    assert_allclose(shares["third"], 100 * np.diff(tail, prepend=0), rtol=1e-10)
+    assert_allclose(shares["no_effect"], 20)
+    turned = bias.p_curve(effects.assign(yi=-effects["yi"]), alternative="less").shares()
+    pd.testing.assert_frame_equal(turned, shares)
+    assert result.plot().data["shares"]["observed"].tolist() == shares["observed"].tolist()
+    assert "effects" in result.plot("funnel").data
+    with pytest.raises(DataError, match="no figure 'curv'"):
+        result.plot("curv")

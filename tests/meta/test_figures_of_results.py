@@ -152,6 +152,7 @@ def test_with_moderators_the_diamond_stands_at_their_average(fit):
     beta = beta[["(Intercept)", *(f"rater[T.{name}]" for name in _others(table)), "x"]]
     assert_allclose(funnel.data["effects"]["estimate"], EFFECTS["yi"] - x.astype(float) @ beta, rtol=1e-9, atol=1e-12)
     assert funnel.data["pooled"]["estimate"].tolist() == [0.0]
+    assert "what the moderators leave" in funnel.caption
 
 
 def _others(table):

@@ -16,6 +16,7 @@ from alliance_stats.report.figures.forest import forest
 from alliance_stats.report.figures.funnel import funnel
 from alliance_stats.report.figures.gosh import gosh
 from alliance_stats.report.figures.orchard import orchard
+from alliance_stats.report.figures.p_curve import p_curve
 from alliance_stats.report.figures.radial import radial
 from alliance_stats.report.figures.selection_weights import selection_weights
 
@@ -56,6 +57,11 @@ DRAW = {
     "gosh": lambda **more: gosh(pd.DataFrame({"estimate": np.sin(np.arange(500)), "i2": np.arange(500) / 5}), **more),
     "weights": lambda **more: selection_weights(
         pd.DataFrame({"p": P, "weight": 1 - P / 2}), pd.DataFrame({"p": [0.01, 0.3]}), steps=steps(), **more
+    ),
+    "p_curve": lambda **more: p_curve(
+        pd.DataFrame({"p_high": np.arange(1, 6) / 100, "observed": [60, 20, 10, 5, 5], "no_effect": 20, "third": 20}),
+        20,
+        **more,
     ),
     "corrections": lambda **more: corrections(rows(5), **more),
 }

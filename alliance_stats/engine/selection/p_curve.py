@@ -80,6 +80,12 @@ def binomial_tests(z: Floats) -> tuple[int, float, float]:
     return low, float(bdtrc(low - 1, n, 0.5)) if low else 1.0, float(bdtr(low, n, share))
 
 
+def expected_shares(power: float, edges: Floats) -> Floats:
+    """Shares of significant p values between edges (two-sided p, rising, the last .05) under a given power."""
+    below = np.exp(tail_ratio(-ndtri(edges / 2), noncentrality(power), CRITICAL))
+    return np.diff(below, prepend=0.0)
+
+
 def estimated_power(z: Floats, level: float = 0.90) -> tuple[float, float, float]:
     """Mean power of the significant studies: where Stouffer's z is 0, and where it meets its quantiles.
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from alliance_stats.errors import DesignError, count
+from alliance_stats.errors import DataError, DesignError, count, did_you_mean
 from alliance_stats.meta.bias.result import BiasResult, as_independent, check_alternative, pooled
 from alliance_stats.meta.pooled_result import arrays
 from alliance_stats.names import TABLE_COLUMNS
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from alliance_stats.report.sentences import Sentences
 
 
@@ -66,6 +68,38 @@ class PCurveResult(BiasResult):
         found |= {"n_significant": self.n_significant, "n_opposite": self.n_opposite, "power": self.power}
         found |= {"power_low": self.power_low, "power_high": self.power_high}
         return found | {"tau2": np.nan, "evidential": self.evidential, "inadequate": self.inadequate}
+
+    def shares(self) -> pd.DataFrame:
+        """Per cent of the significant p values in steps of .01.
+
+        Returns
+        -------
+        DataFrame
+            ``p_high`` (upper end of a step), ``observed``; ``no_effect`` and ``third``: expected without an effect, and
+            with a power of 1/3.
+        """
+        from scipy.special import ndtr
+
+        from alliance_stats.engine.selection.p_curve import CRITICAL, expected_shares
+
+        y, v = arrays(self.effects)
+        z = y / np.sqrt(v) * (-1.0 if self.alternative == "less" else 1.0)
+        edges = np.arange(1, 6) / 100
+        p = 2 * ndtr(-z[z > CRITICAL])
+        inside = np.searchsorted(edges[:-1], p, side="left")  # p = .01 belongs to the first step
+        observed = np.bincount(inside, minlength=5) / len(p)
+        columns = {"observed": observed, "no_effect": np.full(5, 0.2), "third": expected_shares(1 / 3, edges)}
+        return pd.DataFrame({"p_high": edges, **{name: 100 * values for name, values in columns.items()}})
+
+    def plot(self, kind: str = "curve", *, ax: Axes | None = None) -> Axes:
+        """Draw the curve, or the funnel."""
+        if kind == "funnel":
+            return super().plot(kind, ax=ax)
+        if kind != "curve":
+            raise DataError(f"This result has no figure {kind!r}. {did_you_mean(kind, ('curve', 'funnel'))}")
+        from alliance_stats.report.figures.p_curve import p_curve as draw
+
+        return draw(self.shares(), self.n_significant, ax=ax)
 
     def report(self) -> Sentences:
         """Sentences for the results section."""
