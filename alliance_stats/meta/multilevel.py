@@ -61,8 +61,8 @@ def multilevel(
         ``effect``, every row is an effect. A sequence names levels that cross: ``["study/effect", "year"]``.
     V : SamplingCovariance, DataFrame, ndarray or float, optional
         Sampling covariances: made by :func:`sampling_covariance` (by construct or rater), or a k × k matrix in the
-        order of the rows. By default imputed from ``rho``; one number is taken as ``rho``, and k variances as those of
-        independent sampling errors.
+        order of the rows (a frame with the rows' labels: in any order). By default imputed from ``rho``; one number is
+        taken as ``rho``, and k variances as those of independent sampling errors.
     rho : float
         Correlation of the sampling errors of one study (level ``study``, else the outermost), in [0, 1); not used where
         ``V`` is given.

@@ -58,7 +58,7 @@ def moderator_sentences(table: pd.DataFrame, part: FixedPart, level: float) -> l
     for _, row in table.iterrows():
         mean = _MEAN.fullmatch(str(row["term"]))
         if mean is not None:
-            said.append(_category_mean(row, mean["column"], mean["category"], others > 0, level))
+            said.append(_category_mean(row, _plain(mean["column"]), mean["category"], others > 0, level))
         elif row["term"] != INTERCEPT:
             said.append(_moderator(row, references, level))
     return said
@@ -86,8 +86,10 @@ def scale_sentences(table: pd.DataFrame, part: FixedPart, level: float) -> list[
         if category is None:
             lead = f"Per unit of {row['term']}, {found} between studies"
         else:
-            other = _reference_words(category["column"], references)
-            lead = f"With {category['column']} = {category['category']}, {found} between studies than with {other}"
+            other = _reference_words(_plain(category["column"]), references)
+            lead = (
+                f"With {_plain(category['column'])} = {category['category']}, {found} between studies than with {other}"
+            )
         said.append(join(Sentences.plain(f"{lead} (log τ²): "), full(row, confidence=level), ".", separator=""))
     return said
 
@@ -100,11 +102,16 @@ def _moderator(row: pd.Series, references: Mapping[str, str], level: float) -> S
         found = f"effects were {more}" if clear else "effects did not differ detectably"
         lead = f"Per unit of {row['term']}, {found}, "
     else:
-        column, own = category["column"], category["category"]
+        column, own = _plain(category["column"]), category["category"]
         other = _reference_words(column, references)
         found = f"were {more} than" if clear else "did not differ detectably from those"
         lead = f"Effects with {column} = {own} {found} with {other}, "
     return join(Sentences.plain(lead), full(row, confidence=level), ".", separator="")
+
+
+def _plain(column: str) -> str:
+    """The column itself: ``C(rater)`` is about ``rater``."""
+    return column[2:-1] if column.startswith("C(") and column.endswith(")") else column
 
 
 def _reference_words(column: str, references: Mapping[str, str]) -> str:
@@ -116,7 +123,7 @@ def _references(part: FixedPart) -> dict[str, str]:
     shown = [match for name in part.names if (match := _CATEGORY.fullmatch(name))]
     found: dict[str, str] = {}
     for column, dtype in part.recipe.categories.items():
-        own = {match["category"] for match in shown if match["column"] == column}
+        own = {match["category"] for match in shown if _plain(match["column"]) == column}
         left = _without(map(str, dtype.categories), own)
         if own and len(left) == 1:
             found[column] = left[0]

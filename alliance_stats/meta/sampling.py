@@ -59,9 +59,15 @@ def check_rho(rho: float) -> float:
 
 
 def simple_covariance(asked: dict[str, Any]) -> dict[str, Any]:
-    """Read a number for V as the correlation, and k numbers as the variances of independent sampling errors."""
+    """Read what may be given for V in short.
+
+    A number is the correlation, k numbers are the variances of independent sampling errors, and a frame whose labels
+    are those of the effects in another order is put into theirs.
+    """
     V = asked["V"]
-    if V is None or isinstance(V, SamplingCovariance | pd.DataFrame) or np.ndim(V) == 2:
+    if isinstance(V, pd.DataFrame):
+        return {**asked, "V": _in_order_of(asked["effects"], V)}
+    if V is None or isinstance(V, SamplingCovariance) or np.ndim(V) == 2:
         return asked
     if np.ndim(V) == 0:
         return {**asked, "V": None, "rho": V}
@@ -73,6 +79,15 @@ def simple_covariance(asked: dict[str, Any]) -> dict[str, Any]:
             f"V has the shape {values.shape}; {count(len(effects), 'row')} of effects need as many variances."
         )
     return {**asked, "V": None, "rho": 0.0, "effects": effects.assign(**{VARIANCE: values})}
+
+
+def _in_order_of(effects: object, V: pd.DataFrame) -> pd.DataFrame:
+    if not isinstance(effects, pd.DataFrame) or not effects.index.is_unique:
+        return V
+    labels = set(effects.index)
+    if not (V.index.is_unique and V.columns.is_unique and set(V.index) == labels == set(V.columns)):
+        return V  # labels of its own: by position
+    return V.reindex(index=effects.index, columns=effects.index)
 
 
 def sampling_covariance(
@@ -208,6 +223,8 @@ def given_covariance(V: object, kept: pd.DataFrame, n: int, kept_rows: Ints, stu
 
 
 def _again(V: SamplingCovariance, kept: pd.DataFrame, study: Ints) -> SamplingCovariance:
+    if len(V.index) > len(kept) and V.index.is_unique and kept.index.isin(V.index).all():
+        V = _of_labels(V, kept.index)  # rows that lack a moderator were left out since
     same = V.index.equals(kept.index)
     if same and nested_in(V.codes, study) and int(study.max()) < int(V.codes.max()):
         return _joined(V, study)
@@ -230,6 +247,12 @@ def _joined(V: SamplingCovariance, outer: Ints) -> SamplingCovariance:
             whole[np.ix_(at, at)] = V.matrices[inside]
         matrices.append(whole)
     return SamplingCovariance(outer, tuple(matrices), V.index, V.words)
+
+
+def _of_labels(V: SamplingCovariance, labels: pd.Index) -> SamplingCovariance:
+    found = of_rows(V, labels, V.index.isin(labels))
+    assert isinstance(found, SamplingCovariance)
+    return found
 
 
 def of_rows(V: object, index: pd.Index, kept: NDArray[np.bool_]) -> object:

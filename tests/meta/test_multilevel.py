@@ -399,3 +399,19 @@ def test_studies_that_cross_the_first_level_are_refused():
     alone = als.meta.multilevel(effects, ["year", "study/effect"], rho=0)
     turned = als.meta.multilevel(effects, ["study/effect", "year"], rho=0)
     assert_allclose(alone.beta, turned.beta, rtol=1e-7)
+
+
+def test_a_frame_for_V_goes_by_the_labels_of_the_effects():
+    V = als.meta.sampling_covariance(EFFECTS, 0.4).matrix()
+    expected = als.meta.multilevel(EFFECTS, V=V)
+    shuffled = EFFECTS.sample(frac=1, random_state=5)
+    assert_allclose(als.meta.multilevel(shuffled, V=V).beta, expected.beta, rtol=1e-9)
+    plain = pd.DataFrame(V.to_numpy(), index=range(100, 100 + len(V)))  # labels of its own: by position
+    assert_allclose(als.meta.multilevel(EFFECTS, V=plain).beta, expected.beta, rtol=1e-12)
+
+
+def test_a_covariance_made_before_serves_rows_that_lack_a_moderator_too():
+    effects = EFFECTS.assign(x=EFFECTS["x"].mask(np.arange(len(EFFECTS)) % 5 == 0))
+    V = als.meta.sampling_covariance(effects, 0.4)
+    given = als.meta.multilevel(effects, V=V, mods="x")
+    assert_allclose(given.beta, als.meta.multilevel(effects.dropna(), rho=0.4, mods="x").beta, rtol=1e-7)

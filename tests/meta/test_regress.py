@@ -207,3 +207,11 @@ def test_no_spread_is_not_told_as_variation():
     report = als.meta.pool(effects).report()
     assert "No differences between studies were found" in report
     assert "Effects varied" not in report
+
+
+def test_a_column_taken_as_categories_goes_by_its_own_name():
+    report = als.meta.regress("yi ~ C(rater)", EFFECTS).report()
+    assert "Effects with rater = patient" in report
+    assert "rater = observer" in report
+    assert "C(" not in report
+    assert "With rater = patient the mean effect" in als.meta.regress("yi ~ 0 + C(rater)", EFFECTS).report()

@@ -75,10 +75,6 @@ def levels(frame: pd.DataFrame, options: ModelOptions, **changes: object) -> Mul
             f"All {len(frame)} effects lie on the model exactly, so robust standard errors are 0. Check whether one "
             "effect was entered several times."
         )
-    if len(table) == 1 and table["ci_low"].isna().any():
-        raise DesignError(
-            f"Robust errors of {count(result.n_clusters, 'study', 'studies')} have fewer than 1 degree of freedom."
-        )
     return result
 
 
