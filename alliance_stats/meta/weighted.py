@@ -69,6 +69,7 @@ class WeightedResult(MetaResult):
         row, fit = self.table().iloc[0], self.fit
         low, high = self._tau2_interval
         half = float(t_quantile(0.5 + self.level / 2, np.inf)) * np.sqrt(row["std_error"] ** 2 + fit.tau2)
+        half = np.nan if fit.method == "EE" else half  # one effect by assumption: nothing to predict
         values = {
             "k": fit.effects.k,
             "n_studies": self.effects[STUDY].nunique() if STUDY in self.effects.columns else fit.effects.k,
@@ -129,7 +130,8 @@ class WeightedResult(MetaResult):
 
         own = f"weights of the column {self.given!r}" if self.given else "equal weights"
         by = ESTIMATORS.get(self.fit.method, "the Q statistic of these weights")
-        return f"Mean of {studies(self.glance().iloc[0])} with {own}; τ² by {by}; tests from the normal distribution."
+        spread = "τ² taken as 0" if self.fit.method == "EE" else f"τ² by {by}"
+        return f"Mean of {studies(self.glance().iloc[0])} with {own}; {spread}; tests from the normal distribution."
 
     def notes(self) -> tuple[str, ...]:
         """Rows left out, and intervals that are missing."""

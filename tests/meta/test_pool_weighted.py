@@ -75,3 +75,9 @@ def test_weights_that_cannot_be_are_named(bad):
 def test_unknown_estimators_are_named():
     with pytest.raises(DataError, match=r"No estimator 'GENQM'. Did you mean 'GENQ'"):
         als.meta.pool_weighted(FRAME, "n", "GENQM")
+
+
+def test_one_effect_by_assumption_predicts_nothing():
+    result = als.meta.pool_weighted(FRAME, "n", "EE")
+    assert result.glance()[["pi_low", "pi_high"]].isna().all(axis=None)
+    assert "τ² taken as 0" in result.describe()
