@@ -231,7 +231,8 @@ def _robust_kind(robust: str | None, structure: Structure, clusters: Ints, chose
         joined.append("the sampling covariances")
     if not joined:
         return ("CR2" if robust == AUTO else robust), ""
-    words = f"{', '.join(joined)} join effects of different clusters, so clusters are not independent"
+    verb = "joins" if len(joined) == 1 and "covariances" not in joined[0] else "join"
+    words = f"{', '.join(joined)} {verb} effects of different clusters, so clusters are not independent"
     if robust == AUTO and not chosen:
         return None, f"Standard errors are model-based: {words}."
     raise DesignError(f"{words}. Name a column with larger clusters in cluster=, or use robust=None.")

@@ -137,4 +137,6 @@ def _without(names: Iterable[str], taken: set[str]) -> list[str]:
 def _left(glance: pd.Series) -> Sentences:
     share = f"; the moderators explained {number(glance['r2'], 1)}% of τ²" if pd.notna(glance["r2"]) else ""
     q = f"*Q*({int(glance['q_df'])}) = {number(glance['q'])}, *p* {p_value(glance['q_p'])}"
+    if glance["method"] == "EE":  # τ² is 0 by assumption, which is no finding
+        return Sentences(f"What the moderators left was tested with {q}.")
     return Sentences(f"Between studies *SD* = {number(glance['tau2'] ** 0.5)} was left ({q}){share}.")

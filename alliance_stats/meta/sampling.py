@@ -211,8 +211,10 @@ def given_covariance(V: object, kept: pd.DataFrame, n: int, kept_rows: Ints, stu
     outside = (study[:, None] != study) & (values != 0)
     if outside.any():
         i, j = np.argwhere(outside)[0]
+        found_outside = int(outside.sum()) // 2
+        verb = "joins" if found_outside == 1 else "join"
         raise DataError(
-            f"{int(outside.sum()) // 2} covariances in V join effects of different studies (first: rows "
+            f"{count(found_outside, 'covariance')} in V {verb} effects of different studies (first: rows "
             f"{kept.index[i]} and {kept.index[j]}). Studies are independent samples; set these to 0, or name the "
             "column in which they are one study as the first level of random=."
         )

@@ -39,7 +39,7 @@ def test_the_words_say_which_weights():
     assert "weights of the column 'n'; τ² by the Q statistic of these weights" in fit.describe()
     assert "(r = .30" in str(fit.report())
     assert_allclose(fit.back_transformed()["estimate"], np.tanh(fit.table()["estimate"]))
-    assert "equal weights; τ² by an equal-effects model" in als.meta.pool_weighted(FRAME, method="FE").describe()
+    assert "equal weights; τ² taken as 0" in als.meta.pool_weighted(FRAME, method="FE").describe()
 
 
 def test_rows_without_a_weight_are_left_out_and_counted():

@@ -215,3 +215,9 @@ def test_a_column_taken_as_categories_goes_by_its_own_name():
     assert "rater = observer" in report
     assert "C(" not in report
     assert "With rater = patient the mean effect" in als.meta.regress("yi ~ 0 + C(rater)", EFFECTS).report()
+
+
+def test_an_equal_effects_model_does_not_find_a_spread_of_zero():
+    report = als.meta.regress("yi ~ year", EFFECTS, "EE").report()
+    assert "SD" not in report
+    assert "What the moderators left was tested with Q(28) =" in report
