@@ -103,7 +103,8 @@ def build(
     given = None if V is None else given_covariance(V, kept, *kept_rows, nested[0].codes)
     rows = kept.iloc[order]
     levels = [_sorted(level, order) for level in (*nested, *crossed)]
-    study, sample = levels[0].codes, in_order(unit.codes[order])
+    study = levels[0].codes
+    sample = study if unit is named[0] else in_order(unit.codes[order])
     n_nested = len(nested)
     groups = _subgroups(rows, study, working, subgroup)
     base = levels[:n_nested]
@@ -112,7 +113,7 @@ def build(
         remarks += more
     terms = _terms([*base, *levels[n_nested:]])
     own = terms[: len(base)]
-    within = _subgroups(rows, sample, working, subgroup)
+    within = groups if sample is study else _subgroups(rows, sample, working, subgroup)
     inner = sample if within is None else within
     covariance = _nested_covariance(rows, own, inner, study, check_rho(rho), _reordered(given, order, study))
     if crossed:

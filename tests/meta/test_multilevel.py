@@ -177,7 +177,7 @@ def test_larger_clusters_may_hold_several_studies():
     fit = als.meta.multilevel(effects, cluster="lab")
     assert fit.glance()["n_clusters"][0] == effects["lab"].nunique()
     assert_allclose(fit.peak.theta, als.meta.multilevel(effects).peak.theta)
-    with pytest.raises(DesignError, match="joins? effects of different clusters"):
+    with pytest.raises(DesignError, match=r"joins? effects of different clusters"):
         als.meta.multilevel(effects, cluster="rater")
 
 
