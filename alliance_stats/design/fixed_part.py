@@ -13,7 +13,7 @@ from alliance_stats.design.formula import Formula, parse_formula
 from alliance_stats.design.matrices import as_predictor, expand
 from alliance_stats.design.predictor_checks import check_categories, check_predictors
 from alliance_stats.design.recipes import Recipe, as_fitted
-from alliance_stats.errors import DesignError, FormulaError, count
+from alliance_stats.errors import ColumnError, DesignError, FormulaError, count
 from alliance_stats.names import INTERCEPT
 
 Floats = NDArray[np.float64]
@@ -44,9 +44,17 @@ class FixedPart:
 
         Raises
         ------
+        ColumnError
+            If a column of the formula is not there.
         DataError
             If a value is missing, or a category was not in the fit.
         """
+        lacking = [name for name in self.recipe.names.values() if name not in frame.columns]
+        if lacking:
+            raise ColumnError(
+                f"The new rows lack {count(len(lacking), 'column')} of the formula: {', '.join(map(repr, lacking))}. "
+                "Add them, with the values to predict at."
+            )
         by_column = {name: self.recipe.categories.get(name) for name in self.recipe.names.values()}
         return self.recipe.evaluate(as_fitted(frame, by_column))
 

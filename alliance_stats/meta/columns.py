@@ -29,7 +29,8 @@ def require(frame: pd.DataFrame, *names: str) -> None:
         Naming every missing column and the nearest that there is.
     """
     if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"Effects come as a DataFrame, not as {type(frame).__name__}. Make one with pandas.DataFrame.")
+        way_out = "Give its .effects." if hasattr(frame, "effects") else "Make one with pandas.DataFrame."
+        raise DataError(f"Effects come as a DataFrame, not as {type(frame).__name__}. {way_out}")
     if frame.columns.is_unique and all(name in frame.columns for name in names):
         return
     there = [str(column) for column in frame.columns]

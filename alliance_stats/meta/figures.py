@@ -43,7 +43,7 @@ class Drawable(Protocol):
 
 
 def forest(
-    result: Drawable,
+    result: Drawable | pd.DataFrame,
     *,
     by: str | None = None,
     columns: Sequence[str] | Mapping[str, str] = (),
@@ -56,8 +56,9 @@ def forest(
 
     Parameters
     ----------
-    result : result
-        Of :func:`alliance_stats.meta.pool`, ``regress``, ``multilevel`` or ``robust``. With moderators the diamond is
+    result : result or DataFrame
+        Of :func:`alliance_stats.meta.pool`, ``regress``, ``multilevel`` or ``robust``; a frame of effects is pooled
+        first. With moderators the diamond is
         the effect expected at their average.
     by : str, optional
         Column of subgroups: each is pooled on its own, as the whole was (several levels: with the same levels).
@@ -78,6 +79,7 @@ def forest(
     """
     from alliance_stats.report.figures.forest import forest as draw
 
+    result = pool(result) if isinstance(result, pd.DataFrame) else result
     how = _back(result, back)
     frame = result.effects
     require(frame, *(name for name in (by, order) if name is not None), *columns)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from alliance_stats.errors import DataError, DesignError, count
 from alliance_stats.meta.columns import require
-from alliance_stats.meta.levels import Ints
+from alliance_stats.meta.levels import EFFECT_LEVEL, Ints
 from alliance_stats.meta.multilevel_result import MultilevelResult
 from alliance_stats.meta.pool import pool
 from alliance_stats.meta.pooled_result import UnivariateResult, arrays
@@ -38,7 +38,7 @@ def leave_one_out(
         For a frame, as in :func:`pool`.
     by : str, optional
         Column whose groups are left out whole, such as ``"study"``; by default single effects, and for a multilevel
-        result its clusters.
+        result its clusters (``"effect"`` for single effects).
 
     Returns
     -------
@@ -59,7 +59,7 @@ def leave_one_out(
 
 
 def _groups(effects: pd.DataFrame, by: str | None) -> tuple[list[object], Ints]:
-    if by is None:
+    if by is None or (by == EFFECT_LEVEL and by not in effects.columns):  # every row is an effect of its own
         return list(effects.index), np.arange(len(effects))
     require(effects, by)
     codes, labels = pd.factorize(effects[by])

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from alliance_stats.design.terms import expand_term
-from alliance_stats.errors import DataError, DesignError
+from alliance_stats.errors import DataError, DesignError, count
 from alliance_stats.names import INTERCEPT
 
 Floats = NDArray[np.floating[Any]]
@@ -32,6 +32,43 @@ def rows_of_terms(asked: str | Sequence[str] | None, names: Sequence[str], varia
     if not places:
         raise DataError("A joint test needs at least one term; none was named.")
     return np.eye(len(names))[places]
+
+
+def variance_inflation(
+    terms: str | Sequence[str], covariance: Floats, names: Sequence[str], variables: Sequence[str]
+) -> pd.DataFrame:
+    """Variance inflation of coefficients, or of all those of a term together, by the others: ``term, vif``.
+
+    Parameters
+    ----------
+    terms : str or sequence of str
+        Coefficients, or terms of the formula; if empty, each coefficient on its own.
+    covariance : ndarray of shape (p, p)
+    names, variables : sequence of str
+        Of the coefficients, and of the formula.
+
+    Raises
+    ------
+    DesignError
+        If there are fewer than two coefficients beside the intercept.
+    """
+    places = [at for at, name in enumerate(names) if name != INTERCEPT]
+    if len(places) < 2:
+        raise DesignError(
+            f"{count(len(places), 'moderator')} cannot be inflated by others. VIFs need 2 coefficients beside the "
+            "intercept."
+        )
+    wanted = [terms] if isinstance(terms, str) else list(terms) or [names[at] for at in places]
+    own = covariance[np.ix_(places, places)]
+    scale = np.sqrt(np.diag(own))
+    r = own / np.outer(scale, scale)
+    whole = float(np.linalg.det(r))
+    found = []
+    for name in wanted:
+        of = rows_of_terms(name, names, variables)[:, places].any(axis=0)
+        inside, outside = (float(np.linalg.det(r[np.ix_(at, at)])) for at in (of, ~of))
+        found.append(inside * outside / whole)
+    return pd.DataFrame({"term": wanted, "vif": found})
 
 
 def wald(rows: Floats, beta: Floats, covariance: Floats) -> float:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from alliance_stats.errors import AllianceStatsError
+from alliance_stats.errors import AllianceStatsError, DataError
 from alliance_stats.meta.columns import require
-from alliance_stats.meta.levels import read_random
+from alliance_stats.meta.levels import EFFECT_LEVEL, read_random
 from alliance_stats.meta.sampling import of_rows
 from alliance_stats.meta.tidy import Floats
 
@@ -72,9 +72,15 @@ def _without_each(result: MultilevelResult, by: str | None):  # type: ignore[no-
 
     effects = result.asked["effects"]
     column = by or result.asked["cluster"] or read_random(result.asked["random"])[0][0]
-    require(effects, column)
-    for label in pd.unique(result.effects[column]):
-        kept = (effects[column] != label).to_numpy()
+    if column == EFFECT_LEVEL and column not in effects.columns:  # every row is an effect of its own
+        if not effects.index.is_unique:
+            raise DataError("The effects' index holds a label twice, so effects cannot be named. Use reset_index().")
+        labels, used = effects.index.to_series(), result.effects.index.to_series()
+    else:
+        require(effects, column)
+        labels, used = effects[column], result.effects[column]
+    for label in pd.unique(used):
+        kept = (labels != label).to_numpy()
         try:
             V = of_rows(result.asked["V"], effects.index[kept], kept)
             yield label, refit(result, result.peak.theta, effects=effects[kept], V=V)

@@ -259,6 +259,12 @@ class MultilevelResult(CoefficientTests):
         values = pd.Series(100 * rows / rows.sum(), index=self.structure.rows.index, name="weight")
         return values.iloc[np.argsort(self.structure.order)]
 
+    def vif(self, terms: str | Sequence[str] = ()) -> pd.DataFrame:
+        """Variance inflation of coefficients or terms; see :meth:`RegressionResult.vif`. Model-based covariance."""
+        from alliance_stats.meta.joint_tests import variance_inflation
+
+        return variance_inflation(terms, self.peak.at.coefficients()[1], self.part.names, self.part.variables)
+
     # ---- words -------------------------------------------------------------------------------------------------
 
     def report(self) -> Sentences:

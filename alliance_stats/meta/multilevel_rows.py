@@ -52,17 +52,18 @@ def residual_table(result: MultilevelResult) -> pd.DataFrame:
     return frame.iloc[np.argsort(result.structure.order)]
 
 
-def over_rho(result: MultilevelResult, rho: Sequence[float]) -> SensitivityFrame:
+def over_rho(result: MultilevelResult, rho: float | Sequence[float]) -> SensitivityFrame:
     """Refit at other correlations; see :meth:`MultilevelResult.sensitivity`."""
     from alliance_stats.meta.multilevel import refit
     from alliance_stats.meta.sensitivity import SensitivityFrame
 
-    if not len(rho):
+    tried = [rho] if isinstance(rho, int | float) else list(rho)
+    if not tried:
         raise DataError("rho names 0 correlations. Name some in [0, 1), e.g. (0, 0.3, 0.6, 0.9).")
     if np.isnan(result.structure.rho):
         raise DataError("V was given, not imputed from rho, so there is no other rho to try. Give other matrices.")
     frames = []
-    for one in rho:
+    for one in tried:
         fit = refit(result, rho=one)
         variances = zip(result.structure.levels, fit.peak.theta, strict=True)
         named = {f"variance ({level.name})": float(value) for level, value in variances}

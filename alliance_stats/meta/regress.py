@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from alliance_stats.design.fixed_part import FixedPart, fixed_part
 from alliance_stats.design.formula import Formula, parse_formula
-from alliance_stats.errors import DataError, DesignError, count
+from alliance_stats.errors import DataError
 from alliance_stats.meta.columns import EFFECT, take_effects
-from alliance_stats.meta.joint_tests import joint_table, rows_of_terms
+from alliance_stats.meta.joint_tests import joint_table, rows_of_terms, variance_inflation
 from alliance_stats.meta.pool import check_prediction, check_scale
 from alliance_stats.meta.pooled_result import UnivariateResult, arrays
 from alliance_stats.meta.settings import check_level, check_method, check_test, measure_of
@@ -100,7 +100,7 @@ class RegressionResult(UnivariateResult):
         predicted = self._predicted(rows, back)
         return predicted.set_index((self.effects if new is None else new).index)
 
-    def vif(self, terms: Sequence[str] = ()) -> pd.DataFrame:
+    def vif(self, terms: str | Sequence[str] = ()) -> pd.DataFrame:
         """Variance inflation of each coefficient by the others: ``term, vif``.
 
         Parameters
@@ -113,23 +113,7 @@ class RegressionResult(UnivariateResult):
         ----------
         Fox & Monette (1992), Journal of the American Statistical Association, 87, 178-183.
         """
-        places = [at for at, name in enumerate(self.part.names) if name != INTERCEPT]
-        if len(places) < 2:
-            raise DesignError(
-                f"{count(len(places), 'moderator')} cannot be inflated by others. VIFs need 2 coefficients beside the "
-                "intercept."
-            )
-        wanted = [terms] if isinstance(terms, str) else list(terms) or [self.part.names[at] for at in places]
-        rows = [rows_of_terms(name, self.part.names, self.part.variables)[:, places] for name in wanted]
-        return pd.DataFrame({"term": wanted, "vif": [self._inflation(np.any(row, axis=0), places) for row in rows]})
-
-    def _inflation(self, of: Any, places: list[int]) -> float:
-        """Return det R₁₁ · det R₂₂ / det R of some coefficients and the others, for their correlations R."""
-        own = self.fit.covariance[np.ix_(places, places)]
-        scale = np.sqrt(np.diag(own))
-        r = own / np.outer(scale, scale)
-        inside, outside = (float(np.linalg.det(r[np.ix_(at, at)])) for at in (of, ~of))
-        return inside * outside / float(np.linalg.det(r))
+        return variance_inflation(terms, self.fit.covariance, self.part.names, self.part.variables)
 
     def permutation_test(self, n: int = 1000, seed: int | np.random.Generator = 0) -> pd.DataFrame:
         """Test by permuting the moderators over the effects.

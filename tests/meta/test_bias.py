@@ -368,3 +368,9 @@ def test_the_p_curve_counts_significant_values_and_what_is_expected_of_them():
     assert "effects" in result.plot("funnel").data
     with pytest.raises(DataError, match="no figure 'curv'"):
         result.plot("curv")
+
+
+def test_several_predictors_of_egger_stand_in_mods():
+    with pytest.raises(DataError, match="and others in mods="):
+        bias.egger(SIMULATED, ["sei", "x"])
+    assert bias.egger(SIMULATED, mods="x").table()["term"].tolist() == ["(Intercept)", "sei", "x"]

@@ -176,3 +176,7 @@ def test_cumulative_steps_are_named_by_their_study():
     effects = EFFECTS.drop_duplicates("study")
     drawn = figures.cumulative(als.meta.cumulative(effects))
     assert drawn.data["steps"]["label"].tolist() == effects["study"].astype(str).tolist()
+
+
+def test_a_forest_of_a_frame_pools_it_first():
+    assert_allclose(figures.forest(EFFECTS).data["pooled"]["estimate"], als.meta.pool(EFFECTS).glance()["estimate"])

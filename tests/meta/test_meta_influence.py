@@ -5,7 +5,7 @@ from numpy.testing import assert_allclose
 from test_multilevel import EFFECTS as SEVERAL
 
 import alliance_stats as als
-from alliance_stats.errors import DesignError
+from alliance_stats.errors import DataError, DesignError
 
 RNG = np.random.default_rng(6)
 K = 25
@@ -125,3 +125,24 @@ def test_too_few_effects_are_refused():
         als.meta.influence(EFFECTS.head(2))
     with pytest.raises(DesignError, match="1 effect: none can be left out"):
         als.meta.baujat(EFFECTS.head(1))
+
+
+def test_single_effects_can_be_left_out_of_several_levels():
+    fit = als.meta.multilevel(SEVERAL)
+    without = als.meta.leave_one_out(fit, by="effect")
+    assert len(without) == len(SEVERAL)
+    for at in (0, 5):
+        one = als.meta.multilevel(SEVERAL.drop(SEVERAL.index[at])).table().iloc[0]
+        assert_allclose(
+            without[["estimate", "std_error"]].iloc[at], one[["estimate", "std_error"]].astype(float), rtol=1e-7
+        )
+    twice = SEVERAL.set_index(np.zeros(len(SEVERAL), int))
+    with pytest.raises(DataError, match="holds a label twice"):
+        als.meta.leave_one_out(als.meta.multilevel(twice), by="effect")
+    alone = als.meta.leave_one_out(EFFECTS, by="effect")
+    assert_allclose(alone["estimate"], als.meta.leave_one_out(EFFECTS)["estimate"])
+
+
+def test_a_result_in_place_of_effects_is_refused_with_the_way_out():
+    with pytest.raises(DataError, match=r"not as PooledResult\. Give its \.effects\."):
+        als.meta.gosh(als.meta.pool(EFFECTS))

@@ -415,3 +415,24 @@ def test_a_covariance_made_before_serves_rows_that_lack_a_moderator_too():
     V = als.meta.sampling_covariance(effects, 0.4)
     given = als.meta.multilevel(effects, V=V, mods="x")
     assert_allclose(given.beta, als.meta.multilevel(effects.dropna(), rho=0.4, mods="x").beta, rtol=1e-7)
+
+
+def test_variance_inflation_is_that_of_the_model_based_covariance():
+    fit = als.meta.multilevel(EFFECTS.assign(z=EFFECTS["x"] + np.sin(np.arange(len(EFFECTS)))), mods="x + z")
+    covariance = als.meta.multilevel(fit.asked["effects"], mods="x + z", robust=None).uncertainty.covariance
+    at = [fit.part.names.index(name) for name in ("x", "z")]
+    own = covariance[np.ix_(at, at)]
+    r = own[0, 1] / np.sqrt(own[0, 0] * own[1, 1])
+    assert_allclose(fit.vif()["vif"], [1 / (1 - r**2)] * 2, rtol=1e-10)  # of two, by their correlation
+    with pytest.raises(DesignError, match="1 moderator cannot be inflated"):
+        als.meta.multilevel(EFFECTS, mods="x").vif()
+
+
+def test_rows_to_predict_need_the_columns_of_the_formula():
+    fit = als.meta.multilevel(EFFECTS, mods="x")
+    with pytest.raises(ColumnError, match="The new rows lack 1 column of the formula: 'x'"):
+        fit.predict(pd.DataFrame({"z": [1.0]}))
+
+
+def test_one_correlation_can_be_tried():
+    assert als.meta.multilevel(EFFECTS).sensitivity(0.3)["rho"].tolist() == [0.3]

@@ -214,6 +214,8 @@ def egger(
     Egger et al. (1997), BMJ, 315, 629-634; Sterne & Egger (2005), in Publication Bias in Meta-Analysis, 99-110;
     Rodgers & Pustejovsky (2021), Psychological Methods, 26, 141-160 (dependent effects).
     """
+    if not isinstance(predictor, str):
+        raise DataError(f"predictor is {predictor!r}; name one of {', '.join(PREDICTORS)}, and others in mods=.")
     if predictor not in PREDICTORS:
         raise DataError(f"No predictor {predictor!r}. {did_you_mean(predictor, PREDICTORS)}")
     if model not in MODELS:
