@@ -66,9 +66,10 @@ def moderator_sentences(table: pd.DataFrame, part: FixedPart, level: float) -> l
 
 def _category_mean(row: pd.Series, column: str, category: str, others: bool, level: float) -> Sentences:
     """The mean effect of one category, where the formula has no intercept."""
+    from alliance_stats.meta.words import of_mean
+
     at = " (the other moderators at 0 or their reference)" if others else ""
-    sign = higher_or_lower(row["estimate"], "positive", "negative")
-    lead = f"With {column} = {category}{at} the mean effect was {sign}, "
+    lead = f"With {column} = {category}{at} the mean effect {of_mean(row, level)}, "
     return join(Sentences.plain(lead), full(row, confidence=level), ".", separator="")
 
 

@@ -47,12 +47,19 @@ def mean_sentence(
     row: pd.Series, glance: pd.Series, symbol: str, back: pd.Series | None, level: float = 0.95
 ) -> Sentences:
     """Say what the pooled effect is, with its test, and on the readers' scale where there is another."""
-    lead = f"Across {studies(glance)}, the mean effect was {higher_or_lower(row['estimate'], 'positive', 'negative')}, "
+    lead = f"Across {studies(glance)}, the mean effect {of_mean(row, level)}, "
     text = join(lead, full(row, symbol, confidence=level), separator="")
     if back is not None:
         ends = bounded_interval(back["ci_low"], back["ci_high"])
         text = text + Sentences(f" (*r* = {bounded(back['estimate'])}, {percent(level)} CI {ends})")
     return text + "."
+
+
+def of_mean(row: pd.Series, level: float) -> str:
+    """Say on which side of 0 a mean lies, or that this is not known."""
+    if row["p_value"] >= 1 - level:
+        return "did not differ detectably from 0"
+    return f"was {higher_or_lower(row['estimate'], 'positive', 'negative')}"
 
 
 def level_words(name: str) -> str:

@@ -209,3 +209,8 @@ def test_knapp_hartung_intervals_cover_as_often_as_they_say(k):
     assert abs(knha - 0.95) < 0.021
     if k == 10:
         assert z < 0.94  # what the factor is there for
+
+
+def test_a_mean_that_may_be_zero_is_not_called_positive():
+    effects = pd.DataFrame({"yi": [0.3, -0.2, 0.15], "vi": [0.04, 0.05, 0.03]})
+    assert "the mean effect did not differ detectably from 0, b = 0.10" in als.meta.pool(effects).report()
