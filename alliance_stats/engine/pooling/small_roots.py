@@ -27,7 +27,7 @@ Bools = NDArray[np.bool_]
 #: Eigenvalues below this share of the largest are zero: a cluster that fixes a coefficient has one.
 _ZERO = 1e-10
 #: Fewer matrices than this, or larger ones, are LAPACK's: steps taken together pay by number.
-_FEW, _LARGE = 100, 12
+_FEW, _LARGE = 150, 12
 #: Above this condition number Newton's steps would lose digits that eigenvalues keep.
 _ILL = 1e6
 #: Summed distance of eigenvalues from 1 below which the series needs less work than another step, and the most steps.
