@@ -140,7 +140,12 @@ def influence(result: UnivariateResult | MultilevelResult | pd.DataFrame) -> Sen
 
 
 def cumulative(
-    effects: pd.DataFrame, order: str | None = None, method: str = "REML", test: str = "z"
+    effects: pd.DataFrame,
+    order: str | None = None,
+    method: str = "REML",
+    test: str = "z",
+    *,
+    level: float = 0.95,
 ) -> SensitivityFrame:
     """Pool the first effect, the first two, and so on.
 
@@ -150,7 +155,7 @@ def cumulative(
         ``yi``, ``vi``.
     order : str, optional
         Column to sort by, such as ``"year"``; rows that tie keep their order. By default the order of the frame.
-    method, test : str
+    method, test, level
         As in :func:`pool`.
 
     Returns
@@ -163,7 +168,7 @@ def cumulative(
     if order is not None:
         require(effects, order)
         effects = effects.sort_values(order, kind="stable")
-    result = pool(effects, method, test)
+    result = pool(effects, method, test, level=level)
     fits = fit_growing(result.fit.effects, result.fit.method, test)
     return SensitivityFrame.of(_table(result, fits, "added", list(result.effects.index)), result, "cumulative")
 

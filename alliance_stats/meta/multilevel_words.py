@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alliance_stats.meta.pooled_result import scale_of
-from alliance_stats.meta.words import level_words, mean_sentence, studies
+from alliance_stats.meta.words import in_words, level_words, mean_sentence, studies
 from alliance_stats.names import INTERCEPT
 from alliance_stats.report.numbers import degrees_of_freedom, interval, number, percent
 from alliance_stats.report.sentences import Sentences, join, literal
@@ -57,7 +57,7 @@ def _levels(result: MultilevelResult) -> Sentences:
     ]
     glance = result.glance().iloc[0]
     found = "True effects varied with" if glance["tau2"] > 0 else "No differences of true effects were found:"
-    words = f"{found} *SD* = {' and '.join(parts)}"
+    words = f"{found} *SD* = {in_words(parts)}"
     if list(result.part.names) == [INTERCEPT] and glance["pi_low"] == glance["pi_low"]:
         words += (
             f"; {percent(result.level)} of them are expected within {interval(glance['pi_low'], glance['pi_high'])}"

@@ -55,6 +55,8 @@ class PublishedComparison(Shown):
         One row: the glance of the analysis, or what was given.
     others : Mapping of str to int
         Findings on the topic in other metrics, left out.
+    level : float, optional
+        Level of the new estimate's interval, where an analysis gave it.
     """
 
     topic: str
@@ -62,6 +64,7 @@ class PublishedComparison(Shown):
     rows: pd.DataFrame
     asked: pd.DataFrame
     others: dict[str, int] = field(default_factory=dict)
+    level: float | None = None
 
     def table(self) -> pd.DataFrame:
         """The new estimate, then the published ones.
@@ -160,8 +163,9 @@ def compare_published(
     fits = findings["metric"].map(_plain) == chosen
     others = findings["metric"][~fits].map(_plain).value_counts().to_dict()
     rows = _rows(own, findings[fits], chosen)
+    level = getattr(estimate, "level", None) if isinstance(estimate, MetaResult) else None
     return PublishedComparison(
-        topic, chosen, rows, _glance(asked, own), {str(name): int(n) for name, n in others.items()}
+        topic, chosen, rows, _glance(asked, own), {str(name): int(n) for name, n in others.items()}, level
     )
 
 

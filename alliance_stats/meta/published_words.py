@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from alliance_stats.errors import count
-from alliance_stats.report.numbers import interval, number
+from alliance_stats.report.numbers import interval, number, percent
 from alliance_stats.report.sentences import Sentences
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def published_sentences(result: PublishedComparison) -> Sentences:
     """Say where the estimate lies."""
     own, published = result.rows.iloc[0], result.rows.iloc[1:]
-    ends = f" {interval(own['ci_low'], own['ci_high'])}" if pd.notna(own["ci_low"]) else ""
+    what = "" if result.level is None else f", {percent(result.level)} CI"
+    ends = f"{what} {interval(own['ci_low'], own['ci_high'])}" if pd.notna(own["ci_low"]) else ""
     low, high = published["estimate"].min(), published["estimate"].max()
     span = f"which is {number(low)}" if len(published) == 1 else f"which run from {number(low)} to {number(high)}"
     noun = "published estimate" if len(published) == 1 else "published estimates"
@@ -37,8 +38,8 @@ def published_sentences(result: PublishedComparison) -> Sentences:
 def published_notes(result: PublishedComparison) -> tuple[str, ...]:
     """What the table rests on, and what was left out."""
     found = [
-        "Published numbers and intervals are as printed, verified as the column status says. Samples may overlap; no "
-        "test is made of the difference."
+        f"{_own_interval(result)}Published numbers and intervals are as printed, at the level of the publication. "
+        "Samples may overlap; no test is made of the difference."
     ]
     ranges = int((result.rows["interval"] == "range").sum())
     if ranges:
@@ -47,6 +48,21 @@ def published_notes(result: PublishedComparison) -> tuple[str, ...]:
         listed = ", ".join(f"{n} in {name}" for name, n in result.others.items())
         found.append(f"{count(sum(result.others.values()), 'finding')} in another metric left out: {listed}.")
     return tuple(found)
+
+
+def _own_interval(result: PublishedComparison) -> str:
+    """Say what the new estimate's interval is, where that is known."""
+    if result.level is None or pd.isna(result.rows["ci_low"].iloc[0]):
+        return ""
+    return f"This estimate has its {percent(result.level)} confidence interval. "
+
+
+def _names(rows: pd.DataFrame) -> list[str]:
+    """Short names; where the ends are no confidence interval, that is said."""
+    return [
+        short_name(str(name)) + (" (range)" if kind == "range" else "")
+        for name, kind in zip(rows["term"], rows["interval"], strict=True)
+    ]
 
 
 def short_name(study: str) -> str:
@@ -62,9 +78,7 @@ def draw_published(result: PublishedComparison, ax: Axes | None) -> Axes:
     from alliance_stats.report.figures.corrections import corrections
 
     rows = result.rows
-    names = [short_name(str(name)) + (" (range)" if kind == "range" else "") for name, kind in
-             zip(rows["term"], rows["interval"], strict=True)]  # fmt: skip
-    means = rows[["estimate", "ci_low", "ci_high"]].assign(label=names)
+    means = rows[["estimate", "ci_low", "ci_high"]].assign(label=_names(rows))
     n = len(rows) - 1
     return corrections(
         means,
@@ -80,7 +94,7 @@ def published_table(result: PublishedComparison, title: str, number_: int | None
     """Lay out the rows in APA form."""
     from alliance_stats.report.tables import ResultTable
 
-    rows = result.rows.assign(term=result.rows["term"].map(lambda name: short_name(str(name))))
+    rows = result.rows.assign(term=_names(result.rows))
     rows["quantity"] = rows["quantity"].fillna("")
     columns = ["term", "quantity", "estimate", "ci_low", "ci_high", "k", "n", "difference"]
     formats: dict[str, str | dict[str, str]] = {
@@ -96,6 +110,7 @@ def published_table(result: PublishedComparison, title: str, number_: int | None
         result.notes(),
         formats=formats,
         headings={"term": "", "quantity": "Quantity", "estimate": Sentences(f"*{result.metric}*"),
+                  "ci_low": "Interval, as published",
                   "k": Sentences("*k*"), "n": Sentences("*N*"), "difference": "Difference"},
         number=number_,
         stub="term",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -63,13 +63,23 @@ def of_mean(row: pd.Series, level: float) -> str:
 
 
 def level_words(name: str) -> str:
-    """Name a level in words: ``study`` is "studies", ``study/effect`` is "effects within studies"."""
-    if "(" in name:
-        return f"levels of {name}"
+    """Name a level in words: ``study`` is "studies", ``study/effect`` is "effects within studies".
+
+    ``study (rater: patient)``, a level of one subgroup, is "studies (rater: patient)".
+    """
+    path, bracket, subgroup = name.partition(" (")
+    if bracket:
+        return f"{level_words(path)} ({subgroup}"
     plurals = {"study": "studies", "effect": "effects", "sample": "samples"}
     *outer, inner = name.split("/")
     words = plurals.get(inner, f"levels of {inner}")
     return f"{words} within {plurals.get(outer[-1], outer[-1])}" if outer else words
+
+
+def in_words(names: Sequence[str]) -> str:
+    """Join names: ``a, b and c``."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def bounded_interval(low: float, high: float) -> str:

@@ -332,7 +332,7 @@ def test_levels_are_named_in_words():
     assert level_words("study/effect") == "effects within studies"
     assert level_words("study/sample/effect") == "effects within samples"
     assert level_words("year") == "levels of year"
-    assert level_words("study (rater: patient/observer)") == "levels of study (rater: patient/observer)"
+    assert level_words("study (rater: patient/observer)") == "studies (rater: patient/observer)"
 
 
 def test_a_number_for_V_is_the_correlation_and_variances_are_independent():

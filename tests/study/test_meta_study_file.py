@@ -34,6 +34,9 @@ rho = 0.5
 method = "ML"
 robust = "none"
 test = "t"
+subgroup = "who"
+prediction = "riley"
+level = 0.9
 [moderators]
 each = ["who", "year"]
 together = "who + year"
@@ -67,6 +70,7 @@ def test_every_key_reaches_its_place(tmp_path):
     )  # fmt: skip
     assert asdict(study.model) == {
         "random": ("study/effect", "year"), "rho": 0.5, "method": "ML", "test": "t", "robust": "none",
+        "subgroup": "who", "prediction": "riley", "level": 0.9,
     }  # fmt: skip
     assert asdict(study.moderators) == {"each": ("who", "year"), "together": "who + year"}
     assert asdict(study.report) == {
@@ -91,6 +95,13 @@ def test_the_least_that_is_needed_is_r_and_n(tmp_path):
         ("rho = 0.5", "roh = 0.5", "unknown key 'roh'. Did you mean 'rho'"),
         ('"ML"', '"REMLL"', "method = 'REMLL' is not understood. Did you mean 'REML'"),
         ('"none"', '"CR9"', "robust = 'CR9' is not understood"),
+        ("level = 0.9", "level = 95", r"\[model\] level = 95 must be a number in \(0, 1\), e.g. 0.95"),
+        ("level = 0.9", "level = 1", r"\[model\] level = 1 must be a number"),
+        ("level = 0.9", "level = 0.0", r"\[model\] level = 0.0 must be a number"),
+        ("level = 0.9", 'level = "90%"', r"\[model\] level = '90%' must be a number"),
+        ("level = 0.9", "level = nan", r"\[model\] level = nan must be a number"),
+        ('"riley"', '"rily"', "prediction = 'rily' is not understood. Did you mean 'riley'"),
+        ('subgroup = "who"', "subgroup = 2", r"\[model\] subgroup = 2 must be text"),
         ('"t"', '"T"', "test = 'T' is not understood. Did you mean 't'"),
         ('"ZCOR"', '"SMD"', "measure = 'SMD' is not understood"),
         ('random = ["study/effect", "year"]', "random = 3", "random = 3 must be a path of levels"),

@@ -79,7 +79,7 @@ def publication_bias(asked: Asked) -> Part:
     rows = _drawn_rows(table)
     figures = [
         drawn_if_possible(asked.coded, lambda: _funnel(asked, found)),
-        drawn_if_possible(asked.coded, lambda: draw_comparison(rows)) if len(rows) > 1 else None,
+        drawn_if_possible(asked.coded, lambda: draw_comparison(rows, level=asked.level)) if len(rows) > 1 else None,
         drawn_if_possible(asked.coded, lambda: found.selection.plot("weights"))
         if found.selection is not None
         else None,
@@ -87,7 +87,7 @@ def publication_bias(asked: Asked) -> Part:
     drawn_ones = [axes for axes in figures if axes is not None]
     tables = [_printed(asked, table)] if len(table) else []
     if found.egger is not None:
-        tables.insert(0, _egger_table(found.egger))
+        tables.insert(0, _egger_table(asked, found.egger))
     answer = section(
         _KEY,
         _HEADING,
@@ -120,14 +120,16 @@ def _direction(asked: Asked) -> str:
 def _asked_for(asked: Asked, direction: str) -> _Found:
     found = _Found()
     report = asked.coded.study.report
-    how: dict[str, Any] = {"alternative": direction, "seed": report.seed, "n_boot": report.n_boot}
+    how: dict[str, Any] = {"alternative": direction, "seed": report.seed, "n_boot": report.n_boot, "level": asked.level}
     how["progress"] = asked.progress
     frame = asked.main.effects
     dependent = isinstance(asked.main, MultilevelResult) and asked.coded.dependent
     cluster = "study" if dependent else None
     rho = asked.coded.study.model.rho
     test = "z" if dependent else "knha"
-    found.egger = found.attempt("Egger's test", lambda: bias.egger(frame, cluster=cluster, rho=rho, test=test))
+    found.egger = found.attempt(
+        "Egger's test", lambda: bias.egger(frame, cluster=cluster, rho=rho, test=test, level=asked.level)
+    )
     methods = _DEPENDENT if dependent else (*_DEPENDENT, *_INDEPENDENT)
     block = _ALL if dependent else ""
     both = found.attempt("Corrections", lambda: bias.compare(frame, methods=methods, cluster=cluster, rho=rho, **how))
@@ -139,7 +141,7 @@ def _asked_for(asked: Asked, direction: str) -> _Found:
         if one is not None:
             found.comparisons.append((_ONE, one))
     side = "left" if direction == "greater" else "right"
-    found.filled = found.attempt("Trim and fill", lambda: bias.trim_fill(single, side=side))
+    found.filled = found.attempt("Trim and fill", lambda: bias.trim_fill(single, side=side, level=asked.level))
     found.selection = _selection(frame, how, cluster)
     return found
 
@@ -184,8 +186,8 @@ def _printed(asked: Asked, table: pd.DataFrame) -> ResultTable:
         shown = shown.drop(columns="block")
     formats = {"estimate": "number:3", "std_error": "number:3", "ci_low": "interval:3", "tau2": "number:3"}
     formats |= {"r": "bounded", "r_low": "interval_bounded"} if with_r else {}
-    headings: dict[str, str] = {"method": "Method", "tau2": "τ²"}
-    headings |= {"r": Sentences("*r*"), "r_low": "95% CI"} if with_r else {}
+    headings: dict[str, str] = {"method": "Method", "tau2": "τ²", "ci_low": asked.ci}
+    headings |= {"r": Sentences("*r*"), "r_low": asked.ci} if with_r else {}
     notes = [
         "PET, PEESE = regression on the standard error, on the variance; 3PSM, 4PSM = selection models with one and "
         "two steps; Vevea-Woods = selection with weights fixed beforehand. A dash: could not be estimated.",
@@ -194,12 +196,12 @@ def _printed(asked: Asked, table: pd.DataFrame) -> ResultTable:
                        headings=headings, stub="method")  # fmt: skip
 
 
-def _egger_table(result: EggerResult) -> ResultTable:
+def _egger_table(asked: Asked, result: EggerResult) -> ResultTable:
     table = result.table().drop(columns="caution", errors="ignore")
     names = {"(Intercept)": "Effect in a study of infinite size", "sei": "Slope on the standard error"}
     shown = table.assign(term=table["term"].replace(names))
     finite = bool(np.isfinite(table["df"].to_numpy(np.float64)).any())
-    headings = {"term": "", "statistic": Sentences("*t*" if finite else "*z*")}
+    headings = {"term": "", "ci_low": asked.ci, "statistic": Sentences("*t*" if finite else "*z*")}
     formats = {"estimate": "number:3", "std_error": "number:3", "ci_low": "interval:3"}
     return ResultTable(shown, "Egger's Regression", formats=formats, headings=headings)
 

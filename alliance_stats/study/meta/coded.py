@@ -71,6 +71,11 @@ class Coded:
         return self.n_studies < len(self.frame)
 
     @property
+    def level(self) -> float:
+        """Level of every interval of the report."""
+        return self.study.model.level
+
+    @property
     def words(self) -> str:
         """The effect size in words."""
         return MEASURES[self.measure].words if self.measure else "effects as coded in the sheet"
@@ -161,9 +166,10 @@ def _named_anew(study: MetaStudy, renamed: Mapping[str, str]) -> MetaStudy:
     def new(name: str) -> str:
         return renamed.get(name, name)
 
-    report, moderators = study.report, study.moderators
+    report, moderators, model = study.report, study.moderators, study.model
     return replace(
         study,
+        model=replace(model, subgroup=new(model.subgroup) if model.subgroup else None),
         moderators=replace(moderators, each=tuple(map(new, moderators.each))),
         report=replace(
             report,
@@ -177,6 +183,7 @@ def _named_anew(study: MetaStudy, renamed: Mapping[str, str]) -> MetaStudy:
 def _require(study: MetaStudy, header: Sequence[str]) -> None:
     """Refuse columns that the study file names and the source does not have, all together."""
     asked = {"[report] columns": study.report.columns, "[moderators] each": study.moderators.each}
+    asked |= {"[model] subgroup": (study.model.subgroup,) if study.model.subgroup else ()}
     asked |= {"[report] by": (study.report.by,) if study.report.by else ()}
     asked |= {"[report] order": (study.report.order,) if study.report.order else ()}
     lines = [

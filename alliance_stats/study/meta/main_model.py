@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -61,13 +63,21 @@ def levels(frame: pd.DataFrame, options: ModelOptions, **changes: object) -> Mul
             f"[model] test = {options.test!r} is for one effect per study. With several, leave it out (robust tests), "
             'or write robust = "none" with test = "z" or "t".'
         )
+    if options.prediction is not None:
+        raise DataError(
+            f"[model] prediction = {options.prediction!r} is for one effect per study. With several, leave it out: the "
+            "interval has the distribution of the mean's test."
+        )
     how: dict[str, object] = {
         "random": list(options.random) if isinstance(options.random, tuple) else options.random or f"{STUDY}/effect",
         "rho": options.rho,
         "method": options.method,
         "robust": None if options.robust == "none" else options.robust,
         "test": options.test or "z",
+        "level": options.level,
     }
+    if options.subgroup is not None:
+        how |= {"working": "SCE", "subgroup": options.subgroup}
     result = multilevel(frame, **{**how, **changes})  # type: ignore[arg-type]
     table = result.table()
     if not (table["std_error"].to_numpy(np.float64) > _NO_ERROR).all():
@@ -83,10 +93,11 @@ def pooled(frame: pd.DataFrame, options: ModelOptions) -> tuple[PooledResult, tu
     k = len(frame)
     if k == 1:
         only = "There is 1 study: its effect is shown, nothing is pooled, and nothing is known about others."
-        return pool(frame, "EE", "z"), (only,)
+        return pool(frame, "EE", "z", level=options.level), (only,)
     test = options.test or ("knha" if k >= _FEW else "adhoc")
+    how: dict[str, Any] = {"prediction": options.prediction, "level": options.level}
     try:
-        return pool(frame, options.method, test), ()
+        return pool(frame, options.method, test, **how), ()
     except DesignError:
         if test != "knha":
             raise
@@ -94,7 +105,7 @@ def pooled(frame: pd.DataFrame, options: ModelOptions) -> tuple[PooledResult, tu
             f"All {k} effects agree exactly, so that Knapp and Hartung's standard errors would be 0; their factor was "
             "not let fall below 1. Check whether one effect was entered several times."
         )
-        return pool(frame, options.method, "adhoc"), (remark,)
+        return pool(frame, options.method, "adhoc", **how), (remark,)
 
 
 def few(coded: Coded) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from alliance_stats.errors import count
 from alliance_stats.meta import figures
 from alliance_stats.meta.multilevel_result import MultilevelResult
 from alliance_stats.meta.pooled_result import scale_of
-from alliance_stats.meta.words import ESTIMATORS, bounded_interval, level_words
-from alliance_stats.report.numbers import bounded
+from alliance_stats.meta.words import ESTIMATORS, bounded_interval, in_words, level_words
+from alliance_stats.report.numbers import bounded, percent
 from alliance_stats.report.sentences import Sentences, full, join
 from alliance_stats.report.tables import ResultTable
 from alliance_stats.study.meta.main_model import few
@@ -24,7 +24,7 @@ def mean_effect(asked: Asked) -> Part:
     back = on_known_scale(asked)
     tables = [result.result_table("Mean Effect and Differences Between Effects")]
     if back is not None:
-        tables.append(_back_table(back, scale_of(result.measure) or ""))
+        tables.append(_back_table(asked, back, scale_of(result.measure) or ""))
     orchard = drawn_if_possible(coded, lambda: figures.orchard(result)) if len(result.effects) > 2 else None
     unsure = few(coded)
     numbers = {**numbers_of_result(result), "back_transformed": back, "remarks": list(asked.remarks)}
@@ -48,11 +48,14 @@ def _only(asked: Asked) -> Sentences:
     """The effect of the one study."""
     back = on_known_scale(asked)
     known = scale_of(asked.main.measure) == "tanh"
-    text = join("The only study has the effect", full(asked.main.table().iloc[0], "z" if known else "b"))
+    text = join(
+        "The only study has the effect",
+        full(asked.main.table().iloc[0], "z" if known else "b", confidence=asked.level),
+    )
     if known and back is not None:
         row = back.iloc[0]
         text = text + Sentences(
-            f" (*r* = {bounded(row['estimate'])}, 95% CI {bounded_interval(row['ci_low'], row['ci_high'])})"
+            f" (*r* = {bounded(row['estimate'])}, {asked.ci} {bounded_interval(row['ci_low'], row['ci_high'])})"
         )
     return text + "."
 
@@ -75,7 +78,7 @@ def on_known_scale(asked: Asked) -> pd.DataFrame | None:
     return pd.concat(rows, ignore_index=True)[columns]
 
 
-def _back_table(back: pd.DataFrame, scale: str) -> ResultTable:
+def _back_table(asked: Asked, back: pd.DataFrame, scale: str) -> ResultTable:
     kind, ends = ("bounded", "interval_bounded") if scale == "tanh" else ("number:2", "interval:2")
     known = back["pi_low"].notna().any()
     frame = back if known else back.drop(columns=["pi_low", "pi_high"])
@@ -85,8 +88,8 @@ def _back_table(back: pd.DataFrame, scale: str) -> ResultTable:
             "“Mean of r” averages r over the distribution of true effects; “r at the mean z” is r of the middle one."
         )
     formats = {"estimate": kind, "ci_low": ends} | ({"pi_low": ends} if known else {})
-    headings = {"what": "", "estimate": Sentences("*r*") if scale == "tanh" else "Ratio", "ci_low": "95% CI"}
-    headings |= {"pi_low": "95% PI"} if known else {}
+    headings = {"what": "", "estimate": Sentences("*r*") if scale == "tanh" else "Ratio", "ci_low": asked.ci}
+    headings |= {"pi_low": f"{percent(asked.level)} PI"} if known else {}
     title = "The Mean as a Correlation" if scale == "tanh" else "The Mean as a Ratio"
     return ResultTable(frame, title, tuple(notes), formats=formats, headings=headings)
 
@@ -163,9 +166,11 @@ def _methods(asked: Asked) -> tuple[str, ...]:
         found.append(f"The interval of τ² is the Q-profile interval {cite('q profile')}.")
     if len(result.effects) > 1:
         predicted = bool(result.glance()["method"].iloc[0] != "EE")
-        also = f", Cochran's Q and a 95% prediction interval {cite('prediction')}" if predicted else " and Cochran's Q"
+        interval = f"a {percent(asked.level)} prediction interval {cite('prediction')}"
+        also = f", Cochran's Q and {interval}" if predicted else " and Cochran's Q"
         spread = "the standard deviation of true effects, " if predicted else ""
         found.append(f"Heterogeneity is described by {spread}I² {cite('i2')}{also}.")
+    found.append(f"All intervals have a level of {percent(asked.level)}.")
     scale = scale_of(result.measure)
     if scale == "tanh":
         found.append(Sentences("Analyses were done on Fisher's z, and results carried back to *r*."))
@@ -182,15 +187,22 @@ def _test_methods(asked: Asked, test: str) -> list[str]:
     return [f"Tests and intervals are from the {distribution} distribution."]
 
 
+def _working(asked: Asked) -> str:
+    subgroup = asked.coded.study.model.subgroup
+    if subgroup is None:
+        return "within studies (the working model of correlated and hierarchical effects)"
+    return f"within studies and values of {subgroup} (the working model of subgroup correlated effects)"
+
+
 def _levels_methods(asked: Asked, result: MultilevelResult) -> list[str]:
     cite = asked.citations.cite
     lead = "Studies had several effects, which were" if asked.coded.dependent else "Effects were"
     levels = [level_words(level.name) for level in result.structure.levels]
-    model = f"{lead} pooled in a multilevel model with random effects of {' and of '.join(levels)}"
+    model = f"{lead} pooled in a multilevel model with random effects of {in_words(levels)}"
     if result.structure.rho > 0 and asked.coded.dependent:
         model += (
-            f" and sampling errors that correlate by {bounded(result.structure.rho)} within studies (the working model "
-            f"of correlated and hierarchical effects) {cite('che', 'three level')}"
+            f", and sampling errors that correlate by {bounded(result.structure.rho)} {_working(asked)} "
+            f"{cite('che', 'three level')}"
         )
     else:
         model += f" {cite('three level')}"

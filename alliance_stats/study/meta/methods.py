@@ -22,6 +22,9 @@ def methods(asked: Asked, parts: Sequence[Part]) -> Answer:
         "method": model.method,
         "test": model.test,
         "robust": model.robust,
+        "subgroup": model.subgroup,
+        "prediction": model.prediction,
+        "level": model.level,
     }
     return section(
         "methods",

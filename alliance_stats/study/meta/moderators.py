@@ -108,7 +108,7 @@ def fitted(asked: Asked, right: str) -> Fit:
     if isinstance(asked.main, MultilevelResult):
         return levels(asked.coded.frame, options, mods=right)
     method, test = asked.main.fit.method, asked.main.fit.test
-    found = regress(f"yi ~ {right}", asked.main.effects, method, test)
+    found = regress(f"yi ~ {right}", asked.main.effects, method, test, level=asked.level)
     assert isinstance(found, RegressionResult)
     return found
 
@@ -190,7 +190,7 @@ def _values_table(asked: Asked, tried: Sequence[Tried]) -> ResultTable | None:
         notes.append("Tests with fewer than 4 degrees of freedom can be far off.")
     formats = {"k": "whole", "n_studies": "whole", "estimate": "number:3", "std_error": "number:3"}
     formats |= {"ci_low": "interval:3"} | ({"r": "bounded"} if with_r else {})
-    headings: dict[str, str] = {"value": "", "k": "Effects", "n_studies": "Studies"}
+    headings: dict[str, str] = {"value": "", "k": "Effects", "n_studies": "Studies", "ci_low": asked.ci}
     headings |= {"r": Sentences("*r*")} if with_r else {}
     return ResultTable(
         frame[columns], "Effects by Moderator", tuple(notes), formats=formats, headings=headings, stub="value"

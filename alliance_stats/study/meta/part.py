@@ -10,6 +10,7 @@ from alliance_stats.errors import DataError
 from alliance_stats.meta.multilevel_result import MultilevelResult
 from alliance_stats.meta.pool import PooledResult
 from alliance_stats.report.document import Section
+from alliance_stats.report.numbers import percent
 from alliance_stats.report.sentences import Sentences
 from alliance_stats.study.answers import Answer, plain
 from alliance_stats.study.meta.citations import Citations
@@ -53,6 +54,16 @@ class Asked:
     remarks: tuple[str, ...] = ()
     citations: Citations = field(default_factory=Citations)
     progress: bool = False
+
+    @property
+    def level(self) -> float:
+        """Level of every interval."""
+        return self.coded.level
+
+    @property
+    def ci(self) -> str:
+        """Heading of confidence intervals: ``95% CI``."""
+        return f"{percent(self.level)} CI"
 
 
 def section(

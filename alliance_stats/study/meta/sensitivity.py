@@ -50,8 +50,8 @@ def sensitivity(asked: Asked) -> Part:
     moved = most_influential(asked)
     rho = _over_rho(asked)
     steps = _cumulative(asked)
-    tables = [_models_table(models)]
-    tables += [] if rho is None else [_rho_table(rho)]
+    tables = [_models_table(asked, models)]
+    tables += [] if rho is None else [_rho_table(asked, rho)]
     tables += [] if left_out is None else [_left_out_table(asked, left_out)]
     tables += [] if moved is None else [_influence_table(moved)]
     pictures = [
@@ -100,7 +100,7 @@ def _row(words: str, model: Callable[[], object]) -> dict[str, object]:
 
 
 def _for_levels(asked: Asked) -> dict[str, Callable[[], object]]:
-    frame, options = asked.coded.frame, asked.coded.study.model
+    frame, options, level = asked.coded.frame, asked.coded.study.model, asked.level
     one = aggregate(frame, options.rho)
     other = "ML" if options.method == "REML" else "REML"
     model_based = replace(options, robust="none", test="t")
@@ -114,25 +114,25 @@ def _for_levels(asked: Asked) -> dict[str, Callable[[], object]]:
         robust_ones = replace(options, robust="auto", test=None)
         found["The main model with robust errors"] = lambda: levels(frame, robust_ones)
     return found | {
-        "Weights of correlated effects (RVE)": lambda: robust(frame, rho=options.rho),
-        "One effect per study, REML, Knapp-Hartung": lambda: pool(one, "REML", "knha"),
-        "One effect per study, DerSimonian-Laird": lambda: pool(one, "DL"),
-        "One effect per study, equal effects": lambda: pool(one, "EE"),
+        "Weights of correlated effects (RVE)": lambda: robust(frame, rho=options.rho, level=level),
+        "One effect per study, REML, Knapp-Hartung": lambda: pool(one, "REML", "knha", level=level),
+        "One effect per study, DerSimonian-Laird": lambda: pool(one, "DL", level=level),
+        "One effect per study, equal effects": lambda: pool(one, "EE", level=level),
     }
 
 
 def _for_one_level(asked: Asked) -> dict[str, Callable[[], object]]:
-    frame = asked.main.effects
+    frame, level = asked.main.effects, asked.level
     others = {"REML": "REML", "ML": "ML", "DL": "DerSimonian-Laird", "PM": "Paule-Mandel", "SJ": "Sidik-Jonkman"}
     found: dict[str, Callable[[], object]] = {}
     for method, words in others.items():
-        found[f"{words}, Knapp-Hartung"] = lambda method=method: pool(frame, method, "knha")  # type: ignore[misc]
-    found["REML, normal distribution"] = lambda: pool(frame, "REML", "z")
-    found["Equal effects"] = lambda: pool(frame, "EE")
+        found[f"{words}, Knapp-Hartung"] = lambda method=method: pool(frame, method, "knha", level=level)  # type: ignore[misc]
+    found["REML, normal distribution"] = lambda: pool(frame, "REML", "z", level=level)
+    found["Equal effects"] = lambda: pool(frame, "EE", level=level)
     return found
 
 
-def _models_table(models: pd.DataFrame) -> ResultTable:
+def _models_table(asked: Asked, models: pd.DataFrame) -> ResultTable:
     failed = models[models["note"] != ""]
     notes = [f"{row['model']}: {row['note']}" for row in failed.to_dict("records")]
     return ResultTable(
@@ -140,7 +140,7 @@ def _models_table(models: pd.DataFrame) -> ResultTable:
         "The Mean by Other Models",
         ("τ² = variance of true effects, all levels together.", *notes),
         formats={"estimate": "number:3", "std_error": "number:3", "ci_low": "interval:3", "tau2": "number:3"},
-        headings={"model": "Model", "tau2": "τ²"},
+        headings={"model": "Model", "tau2": "τ²", "ci_low": asked.ci},
     )
 
 
@@ -155,10 +155,10 @@ def _over_rho(asked: Asked) -> pd.DataFrame | None:
     return frame[["rho", *_ENDS, *variances]]
 
 
-def _rho_table(rho: pd.DataFrame) -> ResultTable:
+def _rho_table(asked: Asked, rho: pd.DataFrame) -> ResultTable:
     variances = [name for name in rho.columns if name.startswith("variance (")]
     formats = {"rho": "bounded", "estimate": "number:3", "std_error": "number:3", "ci_low": "interval:3"}
-    headings = {"rho": "Correlation"}
+    headings = {"rho": "Correlation", "ci_low": asked.ci}
     headings |= {name: f"τ² ({name[10:-1]})" for name in variances}
     return ResultTable(
         rho,
@@ -207,7 +207,12 @@ def _left_out_table(asked: Asked, left_out: pd.DataFrame) -> ResultTable:
             "ci_low": "interval:3",
             "change": "number:3",
         },
-        headings={"left_out": "Study left out", "k": Sentences("*k*"), "change": "Change of the mean"},
+        headings={
+            "left_out": "Study left out",
+            "k": Sentences("*k*"),
+            "change": "Change of the mean",
+            "ci_low": asked.ci,
+        },
     )
 
 
@@ -263,7 +268,7 @@ def _cumulative(asked: Asked) -> tuple[pd.DataFrame, pd.DataFrame] | None:
         return None
     one = one.assign(**{STUDY: [f"{name} ({at:g})" for name, at in zip(one[STUDY], one[year], strict=True)]})
     try:
-        return cumulative(one, year), one
+        return cumulative(one, year, level=asked.level), one
     except DataError:
         return None
 

@@ -29,7 +29,7 @@ FILE_KEYS = ("path", "delimiter", "decimal", "encoding", "missing", "sheet", "he
 #: Roles of columns, in ``[effects]``; with ``measure`` and ``higher`` these are all of its keys.
 ROLES = ("study", "effect", "r", "n", "yi", "vi", "rater", "outcome", "year")
 EFFECTS_KEYS = (*ROLES, "measure", "higher")
-MODEL_KEYS = ("random", "rho", "method", "test", "robust")
+MODEL_KEYS = ("random", "rho", "method", "test", "robust", "subgroup", "prediction", "level")
 MODERATOR_KEYS = ("each", "together")
 REPORT_KEYS = ("title", "columns", "by", "order", "alternative", "n_boot", "seed", "topic")
 #: Tests of the mean: for independent effects, or (z and t) for several levels without robust errors.
@@ -81,6 +81,12 @@ class ModelOptions:
         None: robust where a study has several effects, else Knapp and Hartung.
     robust : str
         Kind of robust standard errors; ``"auto"`` and ``"none"``.
+    subgroup : str or None
+        Column of the subgroups of the working model of subgroup correlated effects (SCE), for several levels.
+    prediction : str or None
+        Distribution of the prediction interval, for one effect per study; None: that of the test.
+    level : float
+        Level of every interval of the report.
     """
 
     random: str | tuple[str, ...] | None = None
@@ -88,6 +94,9 @@ class ModelOptions:
     method: str = "REML"
     test: str | None = None
     robust: str = "auto"
+    subgroup: str | None = None
+    prediction: str | None = None
+    level: float = 0.95
 
 
 @dataclass(frozen=True)
@@ -263,6 +272,7 @@ def _columns(table: Mapping[str, Any], problems: list[str]) -> EffectColumns:
 
 def _model(table: Mapping[str, Any], problems: list[str]) -> ModelOptions:
     from alliance_stats.engine.pooling.regression import METHODS
+    from alliance_stats.meta.pooled_result import PREDICTIONS
 
     unknown_keys(table, MODEL_KEYS, "model", problems)
     usual = ModelOptions()
@@ -272,6 +282,9 @@ def _model(table: Mapping[str, Any], problems: list[str]) -> ModelOptions:
         choice_of(table, "method", (*METHODS, "FE"), "model", problems) or usual.method,
         choice_of(table, "test", TESTS, "model", problems),
         choice_of(table, "robust", ROBUST, "model", problems) or usual.robust,
+        text_of(table, "subgroup", "[model] ", problems) or None,
+        choice_of(table, "prediction", PREDICTIONS, "model", problems),
+        number_of(table, "level", usual.level, "(0, 1), e.g. 0.95", lambda x: 0 < x < 1, "model", problems),
     )
 
 
