@@ -17,8 +17,10 @@ from alliance_stats.data.read_file import read_file
 from alliance_stats.data.read_frame import read_frame
 from alliance_stats.data.read_options import ReadOptions
 from alliance_stats.errors import ColumnError, DataError, count, did_you_mean
+from alliance_stats.meta.coded_variances import NAMES, WAYS, coded, recognise, sampling_variances
 from alliance_stats.meta.columns import EFFECT, STUDY, VARIANCE
 from alliance_stats.meta.effect_sizes import MEASURES, directions, effect_sizes
+from alliance_stats.meta.settings import check_level
 
 #: Fewest cases for which Fisher's z has a variance.
 _FEWEST = 4
@@ -35,6 +37,10 @@ def read_effects(
     n: str | None = None,
     yi: str | None = None,
     vi: str | None = None,
+    se: str | None = None,
+    ci_low: str | None = None,
+    ci_high: str | None = None,
+    ci_level: float = 0.95,
     measure: str | None = None,
     rater: str | None = None,
     outcome: str | None = None,
@@ -58,6 +64,15 @@ def read_effects(
         Columns of correlations and sample sizes: effects are computed from them.
     yi, vi : str, optional
         Columns of effects and sampling variances, where these were coded.
+    se : str, optional
+        Column of standard errors, which are squared, instead of ``vi`` or beside it.
+    ci_low, ci_high : str, optional
+        Columns of the limits of confidence intervals from the normal distribution, on the scale of ``yi``: the variance
+        is ((high − low)/(2 × 1.96))². Of several ways that are coded, each row has the first: variance, standard error,
+        interval; where they disagree by more than the digits as written explain, that is a fault. With ``yi`` and none
+        of them named, columns with usual names (``vi``, ``sei``, ``SE``, ``std_error``, …) are taken.
+    ci_level : float
+        Level of these intervals.
     measure : str, optional
         As in :func:`effect_sizes`: of ``r`` and ``n`` (``"ZCOR"`` by default), or what ``yi`` is.
     rater, outcome : str, optional
@@ -80,8 +95,8 @@ def read_effects(
     DataFrame
         All columns of the source (numbers where all values are), ``study``, ``yi`` and ``vi``. ``attrs["faults"]``
         holds the faults as records ``fault, column, n, places, done, way_out`` (``pandas.DataFrame`` makes a table of
-        them); ``attrs["source"]`` name, hash and rows of the source, and how
-        many were kept.
+        them), and which variances were converted; ``attrs["source"]`` name, hash and rows of the source, how many were
+        kept, and ``variances``: the columns that gave them.
 
     Raises
     ------
@@ -91,27 +106,40 @@ def read_effects(
         If a named column is not there.
     """
     named = {"study": study, "effect": effect, "r": r, "n": n, "yi": yi, "vi": vi, "rater": rater, "outcome": outcome}
+    named |= {"se": se, "ci_low": ci_low, "ci_high": ci_high}
     given = {role: column for role, column in named.items() if column is not None}
-    if not ({"r", "n"} <= set(given) or {"yi", "vi"} <= set(given)):
-        raise DataError("Effects need r= and n=, or yi= and vi=. Name the columns of one of the two pairs.")
+    if "yi" not in given and not {"r", "n"} <= set(given):
+        raise DataError(f"Effects need r= and n=, or yi= and vi= (or {WAYS.removeprefix('vi=, ')}). Name the columns.")
+    if ("ci_low" in given) != ("ci_high" in given):
+        raise DataError("1 limit of the intervals is named. Name both, ci_low= and ci_high=.")
+    check_level(ci_level)
     measure = _checked(measure, "yi" in given)
     options = options or ReadOptions(missing=tuple(missing), on_faults=on_faults, sheet=sheet)
     more = [higher] if isinstance(higher, str) and higher not in ("better", "worse") else []
     raw = _raw(source, options, [*given.values(), *more])
+    if "yi" in given and not coded(given):
+        given |= _recognised(raw)
     findings = Findings(raw, options.on_faults)
     findings.long_lines()
     frame = _converted(raw, findings, given, options)
     _check_values(frame, findings, given)
+    variances = sampling_variances(frame, findings, given, ci_level) if "yi" in given else None
+    if variances is not None and "n" in given:
+        _note_odd_variances(frame, findings, given, variances)
     _check_duplicates(frame, findings, given)
     _note_mixtures(frame, findings, given)
     findings.stop_if_refused()
     findings.stop_if_empty()
     kept = frame.loc[~findings.unusable].reset_index(drop=True)
+    if variances is not None:
+        kept = _with_variances(kept, given, variances[~findings.unusable])
     result = _with_effects(kept, given, measure, higher)
     # plain records: pandas compares attrs when it joins frames, and frames in them cannot be compared
     result.attrs["faults"] = findings.frame.to_dict("records")
     result.attrs["source"] = {"name": raw.name, "sha256": raw.sha256, "n_rows": raw.n_rows + len(raw.long_lines)}
     result.attrs["source"] |= {"reading": dict(raw.reading), "n_kept": len(result)}
+    if variances is not None:
+        result.attrs["source"]["variances"] = {role: given[role] for role in NAMES if role in given}
     return result
 
 
@@ -144,7 +172,7 @@ def _raw(source: str | Path | pd.DataFrame, options: ReadOptions, needed: list[s
 def _converted(raw: RawTable, findings: Findings, given: dict[str, str], options: ReadOptions) -> pd.DataFrame:
     """Columns as numbers where all values are; those that must be numbers with their faults."""
     texts = {name: number_texts(column) for name, column in raw.columns.items()}
-    must = {given[role]: role for role in ("r", "n", "yi", "vi") if role in given}
+    must = {given[role]: role for role in ("r", "n", "yi", *NAMES) if role in given}
     missing = options.missing
     decimal = options.decimal or find_decimal([texts[name] for name in must], raw.reading.get("delimiter", ""))
     columns: dict[str, pd.Series] = {}
@@ -180,21 +208,20 @@ def _check_values(frame: pd.DataFrame, findings: Findings, given: dict[str, str]
             rows("r", np.abs(r) == 1, "correlation of 1 or −1", "It has no variance. Check it.")
             rows("n", n < _FEWEST, f"sample size below {_FEWEST}", "Correct it, or leave the effect out.")
             rows("n", n % 1 > 0, "sample size is no whole number", "Correct it.")
-        if "vi" in given:
-            v = frame[given["vi"]].to_numpy()
-            rows("vi", v <= 0, "sampling variance is not positive", "Is it a standard error, or empty? Correct it.")
-        if {"yi", "vi", "n"} <= set(given):
-            # Fisher's z has 1/(n − 3): a variance ten times off is a standard error, or another scale
-            ratio = frame[given["vi"]].to_numpy() * (frame[given["n"]].to_numpy() - 3)
-            odd = (ratio < 0.1) | (ratio > 10)
-            places = [findings.raw.place(int(row)) for row in np.flatnonzero(odd)[:3]]
-            findings.note(
-                "variance far from 1/(n − 3)", given["vi"], int(odd.sum()), listed(places, int(odd.sum())), "Check it."
-            )
+
+
+def _note_odd_variances(frame: pd.DataFrame, findings: Findings, given: dict[str, str], variances: np.ndarray) -> None:
+    # Fisher's z has 1/(n − 3): a variance ten times off is a standard error, or another scale
+    ratio = variances * (frame[given["n"]].to_numpy() - 3)
+    odd = (ratio < 0.1) | (ratio > 10)
+    n = int(odd.sum())
+    places = listed([findings.raw.place(int(row)) for row in np.flatnonzero(odd)[:3]], n)
+    column = next(given[role] for role in NAMES if role in given)
+    findings.note("variance far from 1/(n − 3)", column, n, places, "Check it.")
 
 
 def _check_duplicates(frame: pd.DataFrame, findings: Findings, given: dict[str, str]) -> None:
-    values = [given[role] for role in ("rater", "outcome", "r", "n", "yi", "vi") if role in given]
+    values = [given[role] for role in ("rater", "outcome", "r", "n", "yi", *NAMES) if role in given]
     keys = [given["study"], *([given["effect"]] if "effect" in given else values)]
     again = frame.duplicated(subset=keys).to_numpy() & frame[keys].notna().all(axis=1).to_numpy()
     what = "same study and effect again" if "effect" in given else "same study and values again"
@@ -212,12 +239,32 @@ def _note_mixtures(frame: pd.DataFrame, findings: Findings, given: dict[str, str
         findings.note(f"several {plural} in one study", given[role], len(mixed), listed(mixed[:3], len(mixed)), way_out)
 
 
+def _recognised(raw: RawTable) -> dict[str, str]:
+    found = recognise(list(raw.columns))
+    if not found:
+        raise DataError(
+            f"Effects in yi= need their variances: {WAYS}. No column has a usual name (vi, sei, se, std_error, …); the "
+            f"columns are {listed(list(raw.columns)[:12], len(raw.columns))}."
+        )
+    return found
+
+
+def _with_variances(kept: pd.DataFrame, given: dict[str, str], variances: np.ndarray) -> pd.DataFrame:
+    """Put the variances into their column; one that was coded gives its column up."""
+    column = given.get("vi")
+    if VARIANCE in kept.columns and column != VARIANCE:
+        raise ColumnError(f"The source has a column {VARIANCE!r} of its own, beside those named. Rename one.")
+    if column is None:
+        return kept.assign(**{VARIANCE: variances})
+    return kept.assign(**{column: variances}).rename(columns={column: VARIANCE})
+
+
 def _with_effects(
     kept: pd.DataFrame, given: dict[str, str], measure: str, higher: str | Mapping[Any, str] | None
 ) -> pd.DataFrame:
     named = {given["study"]: STUDY}
     if "yi" in given:
-        named |= {given["yi"]: EFFECT, given["vi"]: VARIANCE}
+        named |= {given["yi"]: EFFECT}
     clash = [new for old, new in named.items() if new != old and new in kept.columns]
     if clash:
         raise ColumnError(f"The source has a column {clash[0]!r} of its own, beside the one named for it. Rename one.")

@@ -98,7 +98,8 @@ def take(source: str | Path | pd.DataFrame, study: MetaStudy | str | Path | None
     columns = study.columns
     renamed = {
         columns.study: STUDY,
-        **({columns.yi: EFFECT, columns.vi: VARIANCE} if columns.yi and columns.vi else {}),
+        **({columns.yi: EFFECT} if columns.yi else {}),
+        **({columns.vi: VARIANCE} if columns.yi and columns.vi else {}),
     }
     given = {role: str(getattr(columns, role)) for role in ROLES if getattr(columns, role) is not None}
     roles = {role: renamed.get(column, column) for role, column in given.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -11,6 +12,7 @@ from alliance_stats.data.known_columns import plain_name
 from alliance_stats.data.read_file import read_header
 from alliance_stats.data.read_options import ReadOptions
 from alliance_stats.errors import DataError
+from alliance_stats.meta import coded_variances
 from alliance_stats.study.meta.study_file import EffectColumns, MetaStudy
 from alliance_stats.study.meta.study_template import meta_template
 
@@ -24,7 +26,7 @@ NAMES = {
     "r": ("r", "ri", "rxy", "cor", "corr", "correlation", "pearsonr", "korrelation"),
     "n": ("n", "ni", "samplesize", "nsample", "ntotal", "totaln", "nobs", "stichprobe"),
     "yi": ("yi", "es", "effectsize", "fisherz", "zr", "zi"),
-    "vi": ("vi", "variance", "samplingvariance", "var", "vz", "varz", "vzr"),
+    **coded_variances.NAMES,
     "rater": ("rater", "alliancerater", "predictorrater", "raterofalliance", "perspective"),
     "outcome": ("outcome", "outcomemeasure", "outcometype"),
     "year": ("year", "pubyear", "publicationyear", "yearofpublication", "jahr"),
@@ -36,6 +38,9 @@ WORDS = {
     "n": "the sample size",
     "yi": "the effect",
     "vi": "the sampling variance",
+    "se": "the standard error",
+    "ci_low": "the lower limit of the 95% interval",
+    "ci_high": "the upper limit of the 95% interval",
     "rater": "who rated",
     "outcome": "the outcome",
     "year": "the year",
@@ -73,7 +78,7 @@ def guess_meta_study(source: str | Path | pd.DataFrame, options: ReadOptions | N
     found, assumed = _recognise(header)
     name = "the frame" if isinstance(source, pd.DataFrame) else Path(source).name
     lacking = [] if "study" in found else ["a column for the study"]
-    if not ({"r", "n"} <= set(found) or {"yi", "vi"} <= set(found)):
+    if not ({"r", "n"} <= set(found) or ("yi" in found and coded_variances.coded(found))):
         lacking.append("columns for correlation and sample size (or for effect and sampling variance)")
     if lacking:
         text = meta_template("", "" if isinstance(source, pd.DataFrame) else name, found, header)
@@ -87,9 +92,9 @@ def guess_meta_study(source: str | Path | pd.DataFrame, options: ReadOptions | N
     return MetaStudy(columns=EffectColumns(**found, measure=measure), options=options, assumed=tuple(assumed))
 
 
-def _recognise(header: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+def _recognise(header: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """Role to column, and sentences."""
-    found: dict[str, str] = {}
+    found: dict[str, Any] = {}
     assumed: list[str] = []
     for role in _roles(header):
         columns = find_columns(role, header)
@@ -104,7 +109,9 @@ def _recognise(header: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 def _roles(header: Sequence[str]) -> list[str]:
     """Roles to look for: coded effects only where there are no correlations."""
     with_r = all(find_columns(role, header) for role in ("r", "n"))
-    return [role for role in NAMES if not (with_r and role in ("yi", "vi")) and (with_r or role != "r")]
+    found = coded_variances.recognise(header)
+    unwanted = {"yi", *coded_variances.NAMES} if with_r else {"r", *(set(coded_variances.NAMES) - set(found))}
+    return [role for role in NAMES if role not in unwanted]
 
 
 def find_columns(role: str, header: Sequence[str]) -> list[str]:

@@ -6,8 +6,12 @@ import platform
 from collections.abc import Sequence
 
 from alliance_stats import __version__
+from alliance_stats.errors import count
+from alliance_stats.meta.coded_variances import NOT_CODED, SQUARED
+from alliance_stats.meta.words import in_words
 from alliance_stats.report.sentences import join
 from alliance_stats.study.answers import Answer
+from alliance_stats.study.meta.coded import Coded
 from alliance_stats.study.meta.part import Asked, Part, section
 
 
@@ -45,10 +49,24 @@ def _effects(asked: Asked) -> list[str]:
         if coded.measure == "ZCOR":
             found[0] = found[0][:-1] + "; the sampling variance of an effect is 1/(n − 3)."
     elif coded.measure:
-        found = [f"Effects are {coded.words}; their sampling variances were taken as given."]
+        found = [f"Effects are {coded.words}{_variances(coded)}"]
     else:
-        found = ["Effects and their sampling variances were taken as given."]
+        found = [f"Effects were taken as given{_variances(coded)}"]
     return found + _signs(asked)
+
+
+def _variances(coded: Coded) -> str:
+    """Where sampling variances come from: coded, standard errors, or intervals."""
+    n = {str(fault["done"]): int(fault["n"]) for fault in coded.faults.to_dict("records")
+         if fault["fault"] == NOT_CODED}  # fmt: skip
+    if not n:
+        return "; their sampling variances were taken as given."
+    ways = [
+        f"{'standard errors were squared' if done == SQUARED else 'variances come from the width of intervals'} "
+        f"({count(rows, 'row')})"
+        for done, rows in n.items()
+    ]
+    return f"; for their sampling variances, {in_words(ways)}."
 
 
 def _signs(asked: Asked) -> list[str]:

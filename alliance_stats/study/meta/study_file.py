@@ -14,6 +14,7 @@ from alliance_stats.data.read_options import ReadOptions
 from alliance_stats.data.study_file import file_options
 from alliance_stats.data.toml_file import parse_toml, refuse_problems, table_of, text_of, unknown_keys
 from alliance_stats.errors import StudyFileError, did_you_mean
+from alliance_stats.meta.coded_variances import coded
 from alliance_stats.meta.read_effects import read_effects
 from alliance_stats.study.meta.study_values import (
     choice_of,
@@ -26,9 +27,9 @@ from alliance_stats.study.meta.study_values import (
 
 TABLES = ("title", "file", "effects", "model", "moderators", "report")
 FILE_KEYS = ("path", "delimiter", "decimal", "encoding", "missing", "sheet", "header_rows", "on_faults")
-#: Roles of columns, in ``[effects]``; with ``measure`` and ``higher`` these are all of its keys.
-ROLES = ("study", "effect", "r", "n", "yi", "vi", "rater", "outcome", "year")
-EFFECTS_KEYS = (*ROLES, "measure", "higher")
+#: Roles of columns, in ``[effects]``; with ``ci_level``, ``measure`` and ``higher`` these are all of its keys.
+ROLES = ("study", "effect", "r", "n", "yi", "vi", "se", "ci_low", "ci_high", "rater", "outcome", "year")
+EFFECTS_KEYS = (*ROLES, "ci_level", "measure", "higher")
 MODEL_KEYS = ("random", "rho", "method", "test", "robust", "subgroup", "prediction", "level")
 MODERATOR_KEYS = ("each", "together")
 REPORT_KEYS = ("title", "columns", "by", "order", "alternative", "n_boot", "seed", "topic")
@@ -43,8 +44,10 @@ class EffectColumns:
 
     Parameters
     ----------
-    study, effect, r, n, yi, vi, rater, outcome, year : str or None
+    study, effect, r, n, yi, vi, se, ci_low, ci_high, rater, outcome, year : str or None
         Columns; as in :func:`alliance_stats.meta.read_effects`. ``year`` orders the cumulative analysis.
+    ci_level : float
+        Level of the intervals in ``ci_low`` and ``ci_high``.
     measure : str or None
         Effect size.
     higher : str, mapping or None
@@ -57,9 +60,13 @@ class EffectColumns:
     n: str | None = None
     yi: str | None = None
     vi: str | None = None
+    se: str | None = None
+    ci_low: str | None = None
+    ci_high: str | None = None
     rater: str | None = None
     outcome: str | None = None
     year: str | None = None
+    ci_level: float = 0.95
     measure: str | None = None
     higher: str | Mapping[str, str] | None = None
 
@@ -201,9 +208,9 @@ class MetaStudy:
                 )
             source = self.folder / self.file
         named = {role: getattr(self.columns, role) for role in ROLES if role != "year"}
-        return read_effects(
-            source, **named, measure=self.columns.measure, higher=self.columns.higher, options=self.options
-        )
+        columns = self.columns
+        more: dict[str, Any] = {name: getattr(columns, name) for name in ("ci_level", "measure", "higher")}
+        return read_effects(source, **named, **more, options=self.options)
 
 
 def read_meta_study(path: str | Path) -> MetaStudy:
@@ -258,8 +265,12 @@ def _columns(table: Mapping[str, Any], problems: list[str]) -> EffectColumns:
     problems += [
         f"[effects] {role} = {given[role]!r} must be the name of a column, in quotes" for role in sorted(wrong)
     ]
-    if not ({"r", "n"} <= set(given) or {"yi", "vi"} <= set(given)):
-        problems.append("[effects] r and n (correlations and sample sizes) are missing, or yi and vi")
+    if not ({"r", "n"} <= set(given) or ("yi" in given and coded(given))):
+        problems.append(
+            "[effects] r and n (correlations and sample sizes) are missing, or yi and vi (or se, or ci_low and ci_high)"
+        )
+    if ("ci_low" in given) != ("ci_high" in given):
+        problems.append("[effects] ci_low and ci_high go together, and one of them is missing")
     from alliance_stats.meta.effect_sizes import MEASURES
     from alliance_stats.meta.read_effects import OF_CORRELATIONS
 
@@ -267,7 +278,8 @@ def _columns(table: Mapping[str, Any], problems: list[str]) -> EffectColumns:
     measure = choice_of(table, "measure", known, "effects", problems)
     higher = directions_of(table, "outcome" in given, problems)
     sound = {role: column for role, column in given.items() if role not in wrong}
-    return EffectColumns(**sound, measure=measure, higher=higher)
+    ci_level = number_of(table, "ci_level", 0.95, "(0, 1), e.g. 0.95", lambda x: 0 < x < 1, "effects", problems)
+    return EffectColumns(**sound, ci_level=ci_level, measure=measure, higher=higher)
 
 
 def _model(table: Mapping[str, Any], problems: list[str]) -> ModelOptions:
