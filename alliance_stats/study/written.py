@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alliance_stats.report.document import Document, render_html
-from alliance_stats.report.figures.canvas import save
+from alliance_stats.report.figures.canvas import rendered_once, save
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +47,11 @@ class StudyReport:
 
 def write_files(folder: Path, document: Document, results: dict[str, object]) -> None:
     """Write the page, every number, the tables and the figures into a folder."""
+    with rendered_once():
+        _write_files(folder, document, results)
+
+
+def _write_files(folder: Path, document: Document, results: dict[str, object]) -> None:
     (folder / "report.html").write_text(render_html(document), encoding="utf-8")
     (folder / "results.json").write_text(
         json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"

@@ -374,3 +374,12 @@ def test_several_predictors_of_egger_stand_in_mods():
     with pytest.raises(DataError, match="and others in mods="):
         bias.egger(SIMULATED, ["sei", "x"])
     assert bias.egger(SIMULATED, mods="x").table()["term"].tolist() == ["(Intercept)", "sei", "x"]
+
+
+def test_the_results_behind_a_comparison_are_kept():
+    found = bias.compare(SIMULATED, methods=("PET", "PEESE", "3PSM", "p-uniform*"), cluster=None)
+    assert list(found.results) == ["uncorrected", "PET", "PEESE", "3PSM", "p-uniform*"]
+    assert found.results["PET"] is found.results["PEESE"]  # one pair of regressions serves both
+    again = bias.selection(SIMULATED, "3PSM").table()
+    pd.testing.assert_frame_equal(found.results["3PSM"].table(), again)
+    assert list(bias.compare(SIMULATED.head(4), methods=("4PSM",), cluster=None).results) == ["uncorrected"]

@@ -334,3 +334,22 @@ def test_the_key_of_missing_scores_hides_no_line():
     (key,) = ax.figure.legends
     ax.figure.draw_without_rendering()
     assert not key.get_window_extent().overlaps(ax.get_window_extent())
+
+
+def test_a_figure_is_rendered_once_where_page_and_files_show_the_same(effects, monkeypatch, tmp_path):
+    from alliance_stats.report.figures import canvas
+
+    render, asked = canvas._render, []
+
+    def counted(drawn, kind, metadata, dpi):
+        asked.append(kind)
+        return render(drawn, kind, metadata, dpi)
+
+    monkeypatch.setattr(canvas, "_render", counted)
+    figure = caterpillar(effects, unit="Effect")
+    with canvas.rendered_once():
+        shown = svg_bytes(figure)
+        assert save(figure, tmp_path / "one")[1].read_bytes() == shown
+    assert asked == ["svg", "png"]
+    figure.set_title("Changed")
+    assert b"Changed" in svg_bytes(figure)  # nothing is kept afterwards

@@ -14,13 +14,13 @@ from alliance_stats.engine.selection.likelihood import Point
 Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
 
-_STEPS = 200
+STEPS = 200
 #: A step is small enough when the rise that it promises is below this.
-_RISE = 1e-13
+RISE = 1e-13
 #: Curvature within this share of the largest is none: the top is a ridge there.
 _FLAT = 1e-9
 #: Share of the promised rise that a step must bring (Armijo).
-_ENOUGH = 1e-4
+ENOUGH = 1e-4
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ def climb(evaluate: Callable[[Floats], Point], start: Floats, low: Floats, high:
     at = evaluate(np.clip(start, low, high))
     if not np.isfinite(at.value):
         return Top(at, False, low < high)
-    for _ in range(_STEPS):
+    for _ in range(STEPS):
         free = (low < high) & ~((at.theta <= low) & (at.gradient <= 0)) & ~((at.theta >= high) & (at.gradient >= 0))
         if not free.any():
             return Top(at, True, free)
         step, concave = _newton(at, free, scale)
         rise = float(at.gradient @ step)
-        if concave and rise < _RISE * max(1.0, abs(at.value)):
+        if concave and rise < RISE * max(1.0, abs(at.value)):
             return Top(at, True, free)
         new = _search(evaluate, at, step, low, high)
         if new is None:
@@ -73,17 +73,38 @@ def climb(evaluate: Callable[[Floats], Point], start: Floats, low: Floats, high:
 
 def _newton(at: Point, free: Bools, scale: Floats) -> tuple[Floats, bool]:
     """Newton's step over the free parameters; directions that bend upwards are turned round."""
-    own = np.flatnonzero(free)
-    size = scale[own]
-    bend = -at.hessian[np.ix_(own, own)] * np.outer(size, size)
+    step, concave = newton_steps(at.gradient[None], at.hessian[None], free[None], scale)
+    return step[0], bool(concave[0])
+
+
+def newton_steps(gradient: Floats, hessian: Floats, free: Bools, scale: Floats) -> tuple[Floats, Bools]:
+    """Newton's steps at n points, each over its own free parameters; directions that bend upwards are turned round.
+
+    Parameters
+    ----------
+    gradient : ndarray of shape (n, m)
+    hessian : ndarray of shape (n, m, m)
+    free : ndarray of bool, shape (n, m)
+    scale : ndarray of shape (m,)
+
+    Returns
+    -------
+    steps : ndarray of shape (n, m)
+    concave : ndarray of bool, shape (n,)
+        Whether the function bends upwards in no direction.
+    """
+    # parameters that are held bend nowhere and pull nowhere, so that they take no part
+    bend = np.where(free[:, :, None] & free[:, None, :], -hessian * np.outer(scale, scale), 0.0)
     values, vectors = np.linalg.eigh(bend)
-    floor = 1e-10 * max(float(np.abs(values).max()), 1e-300)
-    turned = vectors.T @ (at.gradient[own] * size) / np.maximum(np.abs(values), floor)
-    step = np.zeros(at.theta.size)
+    largest = np.abs(values).max(axis=1, keepdims=True)
+    pull = np.where(free, gradient * scale, 0.0)
+    floor = 1e-10 * np.maximum(largest, 1e-300)
+    turned = np.einsum("nij,ni->nj", vectors, pull) / np.maximum(np.abs(values), floor)
+    inner = np.where(free, np.einsum("nij,nj->ni", vectors, turned), 0.0)
     # far from the top a parabola says little: no parameter moves by more than five of its sizes
-    inner = vectors @ turned
-    step[own] = size * inner * min(1.0, 5.0 / max(float(np.abs(inner).max()), 1e-300))
-    return step, bool(values[0] >= -_FLAT * np.abs(values).max())
+    reach = np.maximum(np.abs(inner).max(axis=1, keepdims=True), 1e-300)
+    steps = scale * inner * np.minimum(1.0, 5.0 / reach)
+    return steps, values[:, 0] >= -_FLAT * largest[:, 0]
 
 
 def _search(evaluate: Callable[[Floats], Point], at: Point, step: Floats, low: Floats, high: Floats) -> Point | None:
@@ -95,7 +116,7 @@ def _search(evaluate: Callable[[Floats], Point], at: Point, step: Floats, low: F
         if not moved.any():
             return None
         new = evaluate(theta)
-        if new.value > at.value + _ENOUGH * max(float(at.gradient @ moved), 0.0):
+        if new.value > at.value + ENOUGH * max(float(at.gradient @ moved), 0.0):
             return new
         share /= 2
     return None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +13,13 @@ import pandas as pd
 from alliance_stats.errors import DataError, count, did_you_mean
 from alliance_stats.meta.bias.egger import AUTO, cluster_of
 from alliance_stats.meta.bias.p_uniform import p_uniform
-from alliance_stats.meta.bias.pet_peese import pet_peese
+from alliance_stats.meta.bias.pet_peese import PetPeeseResult, pet_peese
 from alliance_stats.meta.bias.result import BiasResult, check_alternative, pooled
 from alliance_stats.meta.bias.selection import selection
 from alliance_stats.meta.bias.trim_fill import trim_fill
 from alliance_stats.meta.multilevel import multilevel
 from alliance_stats.meta.pooled_result import scale_of
+from alliance_stats.meta.result import MetaResult
 from alliance_stats.meta.tidy import carried_back
 from alliance_stats.names import TABLE_COLUMNS
 
@@ -36,6 +38,8 @@ class ComparisonResult(BiasResult):
     rows: pd.DataFrame
     alternative: str
     dependent: bool
+    #: The result behind each row, by its name; methods that could not be used have none.
+    results: Mapping[str, MetaResult] = field(default_factory=dict)
 
     def table(self) -> pd.DataFrame:
         """A row per method: the columns of every result, then ``tau2, r, r_low, r_high, note``.
@@ -142,16 +146,19 @@ def compare(
     for name in wanted:
         if name not in ways:
             raise DataError(f"No correction {name!r}. {did_you_mean(name, ways)}")
-    rows = [_row(name, ways[name], study) for name in wanted]
+    results: dict[str, MetaResult] = {}
+    rows = [_row(name, ways[name], study, results) for name in wanted]
     frame = pd.DataFrame(rows, columns=[*TABLE_COLUMNS, "tau2", "note"])
     back = scale_of(observed.measure)
     for name, source in (("r", "estimate"), ("r_low", "ci_low"), ("r_high", "ci_high")):
         values = frame[source].to_numpy(np.float64)
         frame.insert(len(frame.columns) - 1, name, carried_back(values, "tanh") if back == "tanh" else np.nan)
-    return ComparisonResult(observed, frame, alternative, study is not None)
+    return ComparisonResult(observed, frame, alternative, study is not None, results)
 
 
-_Way = Callable[[], tuple[pd.Series, float]]
+#: The row of the table, τ², and the result that they are from.
+_Found = tuple[pd.Series, float, MetaResult]
+_Way = Callable[[], _Found]
 
 
 def _ways(
@@ -159,29 +166,33 @@ def _ways(
 ) -> dict[str, _Way]:
     side = "left" if alternative == "greater" else "right"
 
-    def uncorrected() -> tuple[pd.Series, float]:
+    def uncorrected() -> _Found:
         if study is None:
             result = pooled(kept, 3, "pooling", level=level)
-            return result.table().iloc[0], result.fit.tau2
+            return result.table().iloc[0], result.fit.tau2, result
         fit = multilevel(kept, f"{study}/effect", rho=rho, cluster=study, level=level)
-        return fit.table().iloc[0], float(fit.variance(intervals=False)["variance"].sum())
+        return fit.table().iloc[0], float(fit.variance(intervals=False)["variance"].sum()), fit
 
-    def filled(estimator: str) -> tuple[pd.Series, float]:
+    def filled(estimator: str) -> _Found:
         result = trim_fill(kept, estimator, side, level=level)
-        return result.table().iloc[0], float(result.glance()["tau2"].iloc[0])
+        return result.table().iloc[0], float(result.glance()["tau2"].iloc[0]), result
 
-    def line(term: str) -> tuple[pd.Series, float]:
-        result = pet_peese(kept, alternative=alternative, cluster=study, rho=rho, level=level)
+    @cache
+    def lines() -> PetPeeseResult:
+        return pet_peese(kept, alternative=alternative, cluster=study, rho=rho, level=level)
+
+    def line(term: str) -> _Found:
+        result = lines()
         fit = {"PET": result.pet, "PEESE": result.peese}[result.chosen if term == "PET-PEESE" else term]
-        return result.table().iloc[["PET", "PEESE", "PET-PEESE"].index(term)], fit.tau2
+        return result.table().iloc[["PET", "PEESE", "PET-PEESE"].index(term)], fit.tau2, result
 
-    def selected(model: str, **more: Any) -> tuple[pd.Series, float]:
+    def selected(model: str, **more: Any) -> _Found:
         result = selection(kept, model, alternative=alternative, cluster=study, level=level, **boot, **more)
-        return result.table().iloc[0], result.fit.tau2
+        return result.table().iloc[0], result.fit.tau2, result
 
-    def uniform() -> tuple[pd.Series, float]:
+    def uniform() -> _Found:
         result = p_uniform(kept, alternative=alternative, level=level)
-        return result.table().iloc[0], result.fit.tau2
+        return result.table().iloc[0], result.fit.tau2, result
 
     return {
         "uncorrected": uncorrected,
@@ -199,11 +210,11 @@ def _ways(
     }
 
 
-def _row(name: str, way: _Way, study: str | None) -> dict[str, object]:
+def _row(name: str, way: _Way, study: str | None, results: dict[str, MetaResult]) -> dict[str, object]:
     alone = study is not None and (name.startswith("trim") or name == "p-uniform*")
     note = "takes all effects as independent" if alone else ""
     try:
-        row, tau2 = way()
+        row, tau2, results[name] = way()
     except DataError as reason:
         return {"term": name, "note": str(reason)}
     return {"term": name, **{column: row[column] for column in _WALD}, "tau2": tau2, "note": note}

@@ -278,9 +278,8 @@ def fit_precision(
         row = own.glance().iloc[0]
         return PrecisionFit(own.table(), float(row["tau2"]), np.nan, False, bool(row["converged"]))
     fitted = multilevel(frame, f"{study}/effect", rho=rho, mods=right, cluster=study, level=level)
-    converged = bool(fitted.glance()["converged"].iloc[0])
     tau2 = float(fitted.variance(intervals=False)["variance"].sum())
-    return PrecisionFit(fitted.table(), tau2, np.nan, True, converged, fitted)
+    return PrecisionFit(fitted.table(), tau2, np.nan, True, fitted.peak.converged, fitted)
 
 
 def cluster_of(frame: pd.DataFrame, cluster: str | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -241,10 +241,6 @@ def _bootstrap(
     progress: bool,
 ) -> Bootstrap:
     """Draw clusters with replacement: each draw is a set of counts, fitted from the estimates."""
-    from dataclasses import replace
-
-    from alliance_stats.engine.selection.fit import fit_selection
-
     require(kept, cluster)
     if n < 50:
         raise DataError(f"{count(n, 'draw')} are too few for an interval. Take n_boot=1000.")
@@ -252,25 +248,35 @@ def _bootstrap(
     if len(ids) < 5:
         raise DesignError(f"{count(len(ids), 'cluster')} in {cluster!r}: a bootstrap needs at least 5.")
     generator = np.random.default_rng(seed)
-    start = np.concatenate([fit.beta, [fit.tau2], fit.delta])
-    drawn, n_failed = [], 0
-    for _ in _bar(n, progress):
-        counts = np.bincount(generator.integers(len(ids), size=len(ids)), minlength=len(ids))[codes].astype(float)
-        one = (
-            fit_selection(replace(problem, counts=counts), equal, _inside(start, problem))
-            if _enough(problem, counts)
-            else None
-        )
-        if one is None or not one.converged:
-            n_failed += 1
-            continue
-        drawn.append(np.concatenate([one.beta, [one.tau2], one.delta]))
+    start = _inside(np.concatenate([fit.beta, [fit.tau2], fit.delta]), problem)
+    drawn: list[Floats] = []
+    for size in _pieces(problem, n, progress):
+        picked = [generator.integers(len(ids), size=len(ids)) for _ in range(size)]
+        counts = np.array([np.bincount(one, minlength=len(ids)) for one in picked], dtype=np.float64)[:, codes]
+        drawn += _fitted(problem, counts[_enough(problem, counts)], start, equal)
+    n_failed = n - len(drawn)
     if len(drawn) < 0.5 * n:
         raise DesignError(
             f"{n_failed} of {n} draws could not be fitted (intervals of p without effects, mostly). Merge intervals, "
             "or fix the weights."
         )
     return Bootstrap(np.array(drawn), n_failed, cluster, len(ids))
+
+
+def _fitted(problem: Problem, counts: Floats, start: Floats, equal: bool) -> list[Floats]:
+    """Estimates (β, τ², δ) of the draws that could be fitted: steps all at once, other weights one by one."""
+    from dataclasses import replace
+
+    from alliance_stats.engine.selection.draws import can_fit, fit_draws
+    from alliance_stats.engine.selection.fit import fit_selection
+
+    if not len(counts):
+        return []
+    if can_fit(problem):
+        theta, converged = fit_draws(problem, counts, start, equal)
+        return list(theta[converged])
+    fits = (fit_selection(replace(problem, counts=one), equal, start) for one in counts)
+    return [np.concatenate([one.beta, [one.tau2], one.delta]) for one in fits if one.converged]
 
 
 def _inside(start: Floats, problem: Problem) -> Floats:
@@ -282,17 +288,24 @@ def _inside(start: Floats, problem: Problem) -> Floats:
     return moved
 
 
-def _enough(problem: Problem, counts: Floats) -> bool:
-    """Whether every interval with an unknown weight holds an effect that was drawn."""
+def _enough(problem: Problem, counts: Floats) -> NDArray[np.bool_]:
+    """In which draws every interval with an unknown weight holds an effect that was drawn."""
     interval = getattr(problem.weights, "interval", None)
     if interval is None or not problem.weights.lower.size:
-        return True
-    return bool((np.bincount(interval, counts, minlength=problem.weights.lower.size + 1) > 0).all())
+        return np.ones(len(counts), dtype=bool)
+    places = range(problem.weights.lower.size + 1)
+    return np.all([(counts[:, interval == at] > 0).any(axis=1) for at in places], axis=0)
 
 
-def _bar(n: int, progress: bool):  # type: ignore[no-untyped-def]
-    if not progress:
-        return range(n)
+def _pieces(problem: Problem, n: int, progress: bool) -> Iterator[int]:
+    """How many draws to fit together, again and again until there are n."""
     from tqdm import tqdm
 
-    return tqdm(range(n), desc="Draws", delay=2, leave=False)
+    from alliance_stats.engine.selection.draws import can_fit, draws_at_once
+
+    size = draws_at_once(problem) if can_fit(problem) else 1
+    with tqdm(total=n, desc="Draws", delay=2, leave=False, disable=not progress) as bar:
+        for begin in range(0, n, size):
+            own = min(size, n - begin)
+            yield own
+            bar.update(own)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import ParamSpec, TypeAlias, TypeVar
 
@@ -42,6 +44,8 @@ _STYLE = {
 }
 _SAVE = {"svg.fonttype": "none", "svg.hashsalt": "alliance_stats", "path.simplify": True}
 _DPI = 200
+#: Pictures that are kept while :func:`rendered_once` lasts.
+_known: ContextVar[dict[tuple[int, str, int], tuple[Figure, bytes]] | None] = ContextVar("_known", default=None)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -198,12 +202,22 @@ def figure_of(drawn: Drawn) -> Figure:
 
 def png_bytes(drawn: Drawn, dpi: int = _DPI) -> bytes:
     """Render as PNG; the same figure gives the same bytes."""
-    return _render(drawn, "png", {"Software": None}, dpi)
+    return _once(drawn, "png", {"Software": None}, dpi)
 
 
 def svg_bytes(drawn: Drawn) -> bytes:
     """Render as SVG with text as text; the same figure gives the same bytes."""
-    return _render(drawn, "svg", {"Date": None}, _DPI)
+    return _once(drawn, "svg", {"Date": None}, _DPI)
+
+
+@contextlib.contextmanager
+def rendered_once() -> Iterator[None]:
+    """Render a figure once for each kind of file while this lasts: a report shows and saves the same picture."""
+    token = _known.set({})
+    try:
+        yield
+    finally:
+        _known.reset(token)
 
 
 def save(drawn: Drawn, path_without_suffix: str | Path) -> tuple[Path, Path]:
@@ -232,6 +246,17 @@ def _new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def _once(drawn: Drawn, kind: str, metadata: dict[str, None], dpi: int) -> bytes:
+    known = _known.get()
+    if known is None:
+        return _render(drawn, kind, metadata, dpi)
+    figure = figure_of(drawn)
+    key = (id(figure), kind, dpi)
+    if key not in known:  # the figure is kept, so that no other one gets its id
+        known[key] = figure, _render(drawn, kind, metadata, dpi)
+    return known[key][1]
 
 
 def _render(drawn: Drawn, kind: str, metadata: dict[str, None], dpi: int) -> bytes:

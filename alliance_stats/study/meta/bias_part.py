@@ -28,6 +28,8 @@ _QUESTION = "Would the mean be different if all studies had been published?"
 #: Methods that hold for dependent effects (robust errors, or studies drawn anew), and those for independent ones.
 _DEPENDENT = ("PET", "PEESE", "PET-PEESE", "3PSM", "4PSM", "Vevea-Woods (moderate)", "Vevea-Woods (severe)")
 _INDEPENDENT = ("trim and fill (L0)", "trim and fill (R0)", "p-uniform*")
+#: The selection model with one step: its weights have a figure and numbers of their own.
+_SELECTION = "3PSM"
 _ALL = "All effects"
 _ONE = "One effect per study"
 #: Methods as the page names them.
@@ -142,7 +144,7 @@ def _asked_for(asked: Asked, direction: str) -> _Found:
             found.comparisons.append((_ONE, one))
     side = "left" if direction == "greater" else "right"
     found.filled = found.attempt("Trim and fill", lambda: bias.trim_fill(single, side=side, level=asked.level))
-    found.selection = _selection(frame, how, cluster)
+    found.selection = None if both is None else both.results.get(_SELECTION)
     return found
 
 
@@ -156,14 +158,6 @@ def _with_main(found: ComparisonResult, asked: Asked) -> ComparisonResult:
     if scale_of(asked.main.measure) == "tanh":
         rows.loc[0, ["r", "r_low", "r_high"]] = np.tanh(main[["estimate", "ci_low", "ci_high"]].to_numpy(np.float64))
     return replace(found, rows=rows)
-
-
-def _selection(frame: pd.DataFrame, how: dict[str, Any], cluster: str | None) -> Any:
-    """The selection model with one step, for the figure and the numbers of its weights."""
-    try:
-        return bias.selection(frame, "3PSM", cluster=cluster, **how)
-    except DataError:
-        return None
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------
