@@ -98,7 +98,7 @@ def test_every_table_and_figure_has_its_files(demo):
 def test_simulated_data_are_said_to_be_on_the_page_and_on_every_figure(demo):
     assert 'class="simulated"' in demo.page.read_text(encoding="utf-8")
     figures = [figure for one in demo.document.sections for figure in one.figures]
-    assert len(figures) == 10
+    assert len(figures) == 11
     assert all(figure.caption.startswith("Simulated data. ") for figure in figures)
 
 

@@ -137,3 +137,33 @@ def test_published_findings_keep_their_own_level(tmp_path, quick):
     assert "95% CI" not in text
     assert "This estimate has its 80% confidence interval." in text
     assert "Flückiger et al. 2020 (range)" in text
+
+
+# ---- subsets of the studies ------------------------------------------------------------------------------------------
+
+
+def test_subsets_are_those_of_one_effect_per_study(tmp_path, quick):
+    report = als.meta_report(DEPENDENT, tmp_path / "r", study=asked(ModelOptions(rho=0.5), (), n_subsets=1000, seed=7))
+    one = meta.aggregate(MetaStudy(columns=COLUMNS).read(DEPENDENT), 0.5)
+    fits = meta.gosh(one, "REML", n=1000, seed=7)
+    found = numbers(report, "sensitivity")["subsets"]
+    assert found["n_subsets"] == len(fits) == 2**8 - 8 - 1  # all of at least two of the eight studies
+    assert_allclose(list(found["estimate"].values()), fits["estimate"].quantile([0.025, 0.25, 0.5, 0.75, 0.975]))
+    worst = numbers(report, "sensitivity")["leave_one_out"][0]["left_out"]
+    part = next(one for one in report.document.sections if one.key == "sensitivity")
+    drawn = part.figures[-1].data["subsets"]
+    keep = np.unpackbits(fits.attrs["keep"], axis=1, count=8)
+    assert drawn["marked"].tolist() == (keep[:, one["study"].tolist().index(worst)] == 0).tolist()
+    assert found["study_shown"] == worst
+    assert "247 subsets of the studies, one effect each (Olkin et al., 2012)" in str(
+        report.document.sections[0].sentences
+    )
+
+
+@pytest.mark.parametrize(
+    ("frame", "n"), [(DEPENDENT, 0), (sheet([1] * 5), 1000), (sheet([1] * 201), 1000)], ids=["none", "few", "many"]
+)
+def test_no_subsets_where_none_are_asked_for_or_they_tell_nothing(frame, n, tmp_path, quick):
+    report = als.meta_report(frame, tmp_path / "r", study=asked(ModelOptions(), (), n_subsets=n))
+    assert numbers(report, "sensitivity")["subsets"] is None
+    assert not any("GOSH" in entry for entry in report.document.references)

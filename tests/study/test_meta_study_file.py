@@ -47,6 +47,7 @@ by = "who"
 order = "yi"
 alternative = "less"
 n_boot = 99
+n_subsets = 70
 seed = 3
 topic = "alliance-outcome"
 """
@@ -75,7 +76,7 @@ def test_every_key_reaches_its_place(tmp_path):
     assert asdict(study.moderators) == {"each": ("who", "year"), "together": "who + year"}
     assert asdict(study.report) == {
         "title": "Page", "columns": ("who",), "by": "who", "order": "yi", "alternative": "less", "n_boot": 99,
-        "seed": 3, "topic": "alliance-outcome",
+        "n_subsets": 70, "seed": 3, "topic": "alliance-outcome",
     }  # fmt: skip
 
 
@@ -108,6 +109,7 @@ def test_the_least_that_is_needed_is_r_and_n(tmp_path):
         ('random = ["study/effect", "year"]', 'random = "study//effect"', "names no levels"),
         ('each = ["who", "year"]', 'each = "who"', r"\[moderators\] each = 'who' must be a list of columns"),
         ("n_boot = 99", "n_boot = 9", "n_boot = 9 must be a whole number, 50 or more"),
+        ("n_subsets = 70", "n_subsets = -1", "n_subsets = -1 must be a whole number, 0 or more"),
         ('alternative = "less"', 'alternative = "lower"', "alternative = 'lower' is not understood"),
         ('"BDI" = "worse"', '"BDI" = "low"', r"\[effects.higher\] 'BDI' = 'low' must be"),
         ('outcome = "what"', "", r"\[effects.higher\] goes by outcome, and \[effects\] outcome is missing"),

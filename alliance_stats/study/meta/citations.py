@@ -52,6 +52,11 @@ REFERENCES = {
         "Hedges, L. V., Tipton, E., & Johnson, M. C. (2010). Robust variance estimation in meta-regression with "
         "dependent effect size estimates. Research Synthesis Methods, 1(1), 39–65. https://doi.org/10.1002/jrsm.5",
     ),
+    "gosh": Reference(
+        "Olkin et al., 2012",
+        "Olkin, I., Dahabreh, I. J., & Trikalinos, T. A. (2012). GOSH – a graphical display of study heterogeneity. "
+        "Research Synthesis Methods, 3(3), 214–223. https://doi.org/10.1002/jrsm.1053",
+    ),
     "estimators": Reference(
         "Viechtbauer, 2005",
         "Viechtbauer, W. (2005). Bias and efficiency of meta-analytic variance estimators in the random-effects "

@@ -10,12 +10,10 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError, count
-from alliance_stats.meta import figures
 from alliance_stats.meta.aggregate import aggregate
 from alliance_stats.meta.columns import STUDY
-from alliance_stats.meta.influence import cumulative, influence, leave_one_out
+from alliance_stats.meta.influence import influence, leave_one_out
 from alliance_stats.meta.multilevel_result import MultilevelResult
-from alliance_stats.meta.pictures import axis_words
 from alliance_stats.meta.pool import pool
 from alliance_stats.meta.robust import robust
 from alliance_stats.meta.sensitivity import SensitivityFrame
@@ -23,7 +21,9 @@ from alliance_stats.report.numbers import bounded, number
 from alliance_stats.report.sentences import Sentences, join
 from alliance_stats.report.tables import ResultTable
 from alliance_stats.study.meta.main_model import levels
+from alliance_stats.study.meta.over_time import drawn_over_time, over_time
 from alliance_stats.study.meta.part import Asked, Part, drawn_if_possible, section, unanswered
+from alliance_stats.study.meta.subsets import said, subsets
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,34 +49,38 @@ def sensitivity(asked: Asked) -> Part:
     left_out = None if fits is None else without_each(asked, fits)
     moved = most_influential(asked)
     rho = _over_rho(asked)
-    steps = _cumulative(asked)
+    steps = over_time(asked)
+    sets = subsets(asked, None if left_out is None else str(left_out["left_out"].iloc[0]))
     tables = [_models_table(asked, models)]
     tables += [] if rho is None else [_rho_table(asked, rho)]
     tables += [] if left_out is None else [_left_out_table(asked, left_out)]
     tables += [] if moved is None else [_influence_table(moved)]
     pictures = [
         None if fits is None else drawn_if_possible(asked.coded, lambda: _left_out(fits)),
-        None if steps is None else drawn_if_possible(asked.coded, lambda: _drawn(asked, *steps)),
+        None if steps is None else drawn_if_possible(asked.coded, lambda: drawn_over_time(asked, *steps)),
+        None if sets is None else drawn_if_possible(asked.coded, lambda: sets.draw(asked.main.measure)),
     ]
     shown = [axes for axes in pictures if axes is not None]
     answer = section(
         _KEY,
         _HEADING,
         _QUESTION,
-        join(*_sentences(models, left_out, rho)),
+        join(*_sentences(models, left_out, rho), *([] if sets is None else [sets.sentences()])),
         {
             "models": models,
             "rho": rho,
             "leave_one_out": left_out,
             "influence": moved,
             "cumulative": None if steps is None else steps[0],
+            "subsets": None if sets is None else sets.numbers(),
         },
         tables=tuple(tables),
         figure=shown[0] if shown else None,
         more_figures=tuple(shown[1:]),
         notes=_notes(left_out, models),
     )
-    return Part(answer, _methods(asked, steps is not None))
+    more = () if sets is None else (said(asked, sets),)
+    return Part(answer, (*_methods(asked, steps is not None), *more))
 
 
 # ---- other models ----------------------------------------------------------------------------------------------------
@@ -254,38 +258,13 @@ def _influence_table(moved: pd.DataFrame) -> ResultTable:
     )
 
 
-# ---- over time -------------------------------------------------------------------------------------------------------
-
-
-def _cumulative(asked: Asked) -> tuple[pd.DataFrame, pd.DataFrame] | None:
-    """Pool studies in the order of their year, one effect per study; None where years are not known."""
-    year = asked.coded.columns.get("year")
-    frame = asked.main.effects
-    if year is None or year not in frame.columns or not pd.api.types.is_numeric_dtype(frame[year]):
-        return None
-    one = aggregate(frame, asked.coded.study.model.rho)
-    if year not in one.columns or one[year].isna().any():  # it varies within studies, or is not always known
-        return None
-    one = one.assign(**{STUDY: [f"{name} ({at:g})" for name, at in zip(one[STUDY], one[year], strict=True)]})
-    try:
-        return cumulative(one, year, level=asked.level), one
-    except DataError:
-        return None
+# ---- words and pictures ---------------------------------------------------------------------------------------------
 
 
 def _left_out(fits: SensitivityFrame) -> Axes:
     axes = fits.plot()
     assert not isinstance(axes, tuple)  # panels are those of influence alone
     return axes
-
-
-def _drawn(asked: Asked, steps: pd.DataFrame, one: pd.DataFrame) -> Axes:
-    words = axis_words(asked.main.measure)
-    unit = "Mean effect" if words == "Effect" else f"Mean effect ({words})"
-    return figures.cumulative(steps, one, unit=unit)
-
-
-# ---- words -----------------------------------------------------------------------------------------------------------
 
 
 def _sentences(models: pd.DataFrame, left_out: pd.DataFrame | None, rho: pd.DataFrame | None) -> list[str]:

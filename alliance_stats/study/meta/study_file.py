@@ -32,7 +32,7 @@ ROLES = ("study", "effect", "r", "n", "yi", "vi", "se", "ci_low", "ci_high", "ra
 EFFECTS_KEYS = (*ROLES, "ci_level", "measure", "higher")
 MODEL_KEYS = ("random", "rho", "method", "test", "robust", "subgroup", "prediction", "level")
 MODERATOR_KEYS = ("each", "together")
-REPORT_KEYS = ("title", "columns", "by", "order", "alternative", "n_boot", "seed", "topic")
+REPORT_KEYS = ("title", "columns", "by", "order", "alternative", "n_boot", "n_subsets", "seed", "topic")
 #: Tests of the mean: for independent effects, or (z and t) for several levels without robust errors.
 TESTS = ("z", "t", "knha", "adhoc")
 ROBUST = ("auto", "CR2", "CR1", "CR0", "none")
@@ -138,8 +138,8 @@ class MetaReportOptions:
         Column that the forest plot is sorted by; ``"yi"`` for the size of effects.
     alternative : str or None
         Direction in which results may have been favoured; None: that of the mean.
-    n_boot, seed : int
-        Draws of the bootstrap behind selection models, and its seed.
+    n_boot, n_subsets, seed : int
+        Draws of the bootstrap behind selection models; subsets of studies to pool (0 for none); the seed of both.
     topic : str
         What published findings to compare with; empty for none.
     """
@@ -150,6 +150,7 @@ class MetaReportOptions:
     order: str | None = None
     alternative: str | None = None
     n_boot: int = 500
+    n_subsets: int = 10_000
     seed: int = 0
     topic: str = ""
 
@@ -317,6 +318,7 @@ def _report(table: Mapping[str, Any], problems: list[str]) -> MetaReportOptions:
         text_of(table, "order", "[report] ", problems) or None,
         choice_of(table, "alternative", ("greater", "less"), "report", problems),
         whole_of(table, "n_boot", usual.n_boot, 50, "report", problems),
+        whole_of(table, "n_subsets", usual.n_subsets, 0, "report", problems),
         whole_of(table, "seed", usual.seed, 0, "report", problems),
         text_of(table, "topic", "[report] ", problems),
     )
