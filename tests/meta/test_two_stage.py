@@ -115,6 +115,27 @@ def test_the_joint_result_holds_what_the_engine_found(joint):
     assert any("boundary" in note for note in joint.notes())
 
 
+def test_a_joint_stage_has_profile_intervals_of_its_variances_and_correlation(joint):
+    variance, glance = joint.variance(), joint.glance(TERMS[1]).iloc[0]
+    assert_allclose(variance["variance"], np.diag(joint.between()), rtol=1e-12)
+    for row in variance.itertuples():
+        assert row.ci_low <= row.variance <= row.ci_high < np.inf
+    assert_allclose(
+        [glance["tau2_ci_low"], glance["tau2_ci_high"]], variance.loc[1, ["ci_low", "ci_high"]].astype(float)
+    )
+    pair = joint.correlations().iloc[0]
+    assert (pair["term"], pair["other"]) == (TERMS[0], TERMS[1])
+    # six small sites: the correlation is at the edge (as metafor's), and its interval reaches it
+    assert_allclose(abs(pair["estimate"]), 1, atol=1e-6)
+    assert 1 in (abs(pair["ci_low"]), abs(pair["ci_high"]))
+    assert "SD between studies (alliance_within)" in joint.result_table().to_markdown()
+    narrow = two_stage(SITES, multivariate=True, test="z", level=0.8).variance()
+    assert (narrow["ci_high"] < variance["ci_high"]).all()
+    for other in ({}, {"multivariate": True, "structure": "diagonal"}):
+        with pytest.raises(DataError, match="No correlation between studies was estimated"):
+            two_stage(SITES, **other).correlations()
+
+
 def test_results_have_the_one_shape(result, joint):
     for one in (result, joint):
         assert tuple(one.table().columns) == TABLE_COLUMNS

@@ -112,11 +112,11 @@ def find_covariance(of: Vectors, diagonal: bool = False) -> MultivariatePeak:
     the factor: the slope S has to be negative semidefinite with S T = 0.
     """
     size = of.y.shape[1]
-    scale = _scale(of)
+    scale = spread_of(of)
     unit = np.sqrt(scale)
     of = Vectors(of.y / unit, of.v / np.multiply.outer(unit, unit), of.there, of.restricted)
     rows, columns = np.diag_indices(size) if diagonal else np.tril_indices(size)
-    climb = _Climb(of, rows, columns)
+    climb = Climb(of, rows, columns)
     found = [climb.run(share * np.eye(size)) for share in _STARTS]
     best = max(found, key=lambda one: one.value)
     for _ in range(_AGAIN):
@@ -134,7 +134,7 @@ def find_covariance(of: Vectors, diagonal: bool = False) -> MultivariatePeak:
     return MultivariatePeak(At(of, between), rest < 1e-6, rest)
 
 
-def _scale(of: Vectors) -> Floats:
+def spread_of(of: Vectors) -> Floats:
     """Spread of each term over studies; sampling errors where effects are alike."""
     n = of.there.sum(axis=0)
     mean = of.y.sum(axis=0) / n
@@ -158,50 +158,68 @@ def _rest(at: At, diagonal: bool) -> float:
 
 
 @dataclass(frozen=True)
-class _Climb:
+class Climb:
+    """Climbs over entries of a factor of T.
+
+    Parameters
+    ----------
+    of : Vectors
+    rows, columns : ndarray of int
+        Places of the entries that are free: the lower triangle, or the diagonal.
+    """
+
     of: Vectors
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
 
     def run(self, factor: Floats) -> At:
+        """Climb from a factor."""
         from scipy.optimize import minimize
 
-        start = factor[self.rows, self.columns]
-        done = minimize(self._loss, start, jac=True, method="BFGS", options={"gtol": 1e-7, "maxiter": 500})
+        if not self.begin(factor).size:
+            return self.at(np.zeros(0))
+        done = minimize(self._loss, self.begin(factor), jac=True, method="BFGS", options={"gtol": 1e-7, "maxiter": 500})
         return self._polish(done.x)
 
-    def _factor(self, free: Floats) -> Floats:
+    def begin(self, factor: Floats) -> Floats:
+        """The entries of a factor that are free."""
+        return np.asarray(factor[self.rows, self.columns])
+
+    def factor(self, free: Floats) -> Floats:
+        """The factor that has these entries."""
         factor = np.zeros((self.of.y.shape[1],) * 2)
         factor[self.rows, self.columns] = free
         return factor
 
-    def _at(self, free: Floats) -> At:
-        factor = self._factor(free)
+    def at(self, free: Floats) -> At:
+        """The likelihood there."""
+        factor = self.factor(free)
         return At(self.of, factor @ factor.T)
 
-    def _slope(self, free: Floats, at: At | None = None) -> Floats:
-        at = self._at(free) if at is None else at
-        return np.asarray((2 * at.slope @ self._factor(free))[self.rows, self.columns])
+    def slope(self, free: Floats, at: At | None = None) -> Floats:
+        """Its derivatives with respect to the entries."""
+        at = self.at(free) if at is None else at
+        return np.asarray((2 * at.slope @ self.factor(free))[self.rows, self.columns])
 
     def _loss(self, free: Floats) -> tuple[float, Floats]:
-        at = self._at(free)
-        return -at.value, -self._slope(free, at)
+        at = self.at(free)
+        return -at.value, -self.slope(free, at)
 
     def _polish(self, free: Floats) -> At:
         """Newton steps until rounding is all that is left."""
-        slope = self._slope(free)
+        slope = self.slope(free)
         for _ in range(_STEPS):
             step = np.linalg.lstsq(self._hessian(free), -slope, rcond=1e-9)[0]
             new = free + step
-            changed = self._slope(new)
-            lower = self._at(new).value < self._at(free).value - 1e-9
+            changed = self.slope(new)
+            lower = self.at(new).value < self.at(free).value - 1e-9
             if lower or np.abs(changed).max() >= np.abs(slope).max():
                 break
             free, slope = new, changed
-        return self._at(free)
+        return self.at(free)
 
     def _hessian(self, free: Floats) -> Floats:
         size = 1e-5
         moves = size * np.eye(free.size)
-        hessian = np.array([(self._slope(free + move) - self._slope(free - move)) / (2 * size) for move in moves])
+        hessian = np.array([(self.slope(free + move) - self.slope(free - move)) / (2 * size) for move in moves])
         return np.asarray(0.5 * (hessian + hessian.T))

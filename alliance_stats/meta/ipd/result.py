@@ -143,15 +143,32 @@ class TwoStageResult(MetaResult):
         half = float(t_quantile(0.5 + self.level / 2, row["df"])) * np.sqrt(row["std_error"] ** 2 + tau2)
         values = (
             *(int(self._n[at]), int(self._n[at]), *row[["estimate", "std_error", "ci_low", "ci_high"]]),
-            *(row["estimate"] - half, row["estimate"] + half, tau2, np.nan, np.nan),
+            *(row["estimate"] - half, row["estimate"] + half, tau2, *self._tau2_interval(at)),
             *(100 * (1 - 1 / h2) if h2 > 1 else 0.0, h2, plain.q, spare, chi2_p_value(plain.q, spare)),
             *(joint.method, joint.test, joint.peak.converged),
         )
         frame = pd.DataFrame([values], columns=list(GLANCE))
         return frame.assign(log_likelihood=joint.peak.at.value)
 
+    def _tau2_interval(self, at: int) -> tuple[float, float]:
+        """Profile-likelihood interval of one term's variance in a joint second stage; computed once."""
+        from alliance_stats.engine.pooling.multivariate_profile import variance_interval
+
+        assert self.joint is not None
+        if at not in self._tau2_intervals:
+            diagonal = self.joint.structure == "diagonal"
+            self._tau2_intervals[at] = variance_interval(self.joint.of, self.joint.peak, at, diagonal, self.level)
+        return self._tau2_intervals[at]
+
+    @cached_property
+    def _tau2_intervals(self) -> dict[int, tuple[float, float]]:
+        return {}
+
     def variance(self) -> pd.DataFrame:
-        """A row per term: ``level, n_levels, variance, sd, ci_low, ci_high, i2``; no interval from a joint stage."""
+        """A row per term: ``level, n_levels, variance, sd, ci_low, ci_high, i2``.
+
+        Intervals are those of each term's own meta-analysis, or of a joint second stage the profile-likelihood ones.
+        """
         rows = []
         for at, term in enumerate(self.terms):
             one = self.glance(term).iloc[0]
@@ -164,6 +181,35 @@ class TwoStageResult(MetaResult):
         if self.joint is None:
             raise DataError("Each term was pooled alone. Use multivariate=True for their covariance between studies.")
         return pd.DataFrame(self.joint.peak.at.between, self.terms, self.terms)
+
+    def correlations(self) -> pd.DataFrame:
+        """Correlations of the terms between studies, of a joint second stage with an unstructured covariance.
+
+        Returns
+        -------
+        DataFrame
+            A row per pair: ``term, other, estimate, ci_low, ci_high``, with profile-likelihood intervals; they reach −1
+            or 1 where the likelihood does not fall far enough. Missing where a variance is estimated at zero.
+        """
+        if self.joint is None or self.joint.structure == "diagonal":
+            raise DataError(
+                "No correlation between studies was estimated. Use multivariate=True with structure='unstructured'."
+            )
+        return self._correlations.copy()
+
+    @cached_property
+    def _correlations(self) -> pd.DataFrame:
+        from alliance_stats.engine.pooling.multivariate_profile import correlation_interval
+
+        assert self.joint is not None
+        between, rows = self.joint.peak.at.between, []
+        for at, term in enumerate(self.terms):
+            for other in range(at + 1, len(self.terms)):
+                sd = np.sqrt(between[at, at] * between[other, other])
+                estimate = float(np.clip(between[at, other] / sd, -1, 1)) if sd > 0 else np.nan
+                ends = correlation_interval(self.joint.of, self.joint.peak, (at, other), self.level)
+                rows.append((term, self.terms[other], estimate, *ends))
+        return pd.DataFrame(rows, columns=["term", "other", "estimate", "ci_low", "ci_high"])
 
     # ---- the one-stage model beside it -------------------------------------------------------------------------
 
