@@ -62,7 +62,34 @@ class _Source:
     done: str = ""
 
 
-def sampling_variances(frame: pd.DataFrame, findings: Findings, given: Mapping[str, str], ci_level: float) -> Floats:
+@dataclass(frozen=True)
+class Variances:
+    """Sampling variances of the rows of a sheet.
+
+    Parameters
+    ----------
+    v : ndarray of shape (n_rows,)
+        The first that is coded, row by row; missing where nothing is.
+    sources : tuple
+        The ways, in this order.
+    """
+
+    v: Floats
+    sources: tuple[_Source, ...]
+
+    def note(self, findings: Findings, used: NDArray[np.bool_]) -> None:
+        """Say in how many of the rows that are used they were converted, and from what."""
+        known = np.zeros(len(self.v), dtype=bool)
+        for one in self.sources:
+            taken = ~known & ~np.isnan(one.v)
+            known |= taken
+            n = int((taken & used).sum())
+            if one.done and n:
+                way_out = "Name the column of variances in vi=, if there is one."
+                findings.take_over([Fault(NOT_CODED, one.column, n, count(n, "row"), one.done, way_out)])
+
+
+def sampling_variances(frame: pd.DataFrame, findings: Findings, given: Mapping[str, str], ci_level: float) -> Variances:
     """Take variances as coded, else as squared standard errors, else from intervals; list what is at fault.
 
     Parameters
@@ -79,8 +106,7 @@ def sampling_variances(frame: pd.DataFrame, findings: Findings, given: Mapping[s
 
     Returns
     -------
-    ndarray of shape (n_rows,)
-        Missing where nothing is coded.
+    Variances
     """
     sources = []
     with np.errstate(invalid="ignore"):
@@ -91,7 +117,10 @@ def sampling_variances(frame: pd.DataFrame, findings: Findings, given: Mapping[s
         if {"ci_low", "ci_high"} <= set(given):
             sources.append(_of_limits(frame, findings, given, ci_level))
         _compare(findings, sources)
-    return _first(findings, sources)
+    v = np.full(len(frame), np.nan)
+    for one in sources:
+        v = np.where(np.isnan(v), one.v, v)
+    return Variances(v, tuple(sources))
 
 
 def _of_variances(frame: pd.DataFrame, findings: Findings, column: str) -> _Source:
@@ -154,16 +183,3 @@ def _compare(findings: Findings, sources: Sequence[_Source]) -> None:
                     f"{findings.raw.place(int(row))} ({one.v[row]:.4g} for {other.v[row]:.4g})" for row in rows[:3]
                 ],
             )
-
-
-def _first(findings: Findings, sources: Sequence[_Source]) -> Floats:
-    """The first that is coded, row by row; what was converted is said."""
-    v = np.full(findings.raw.n_rows, np.nan)
-    for one in sources:
-        taken = np.isnan(v) & ~np.isnan(one.v)
-        v = np.where(taken, one.v, v)
-        n = int((taken & ~findings.unusable).sum())
-        if one.done and n:
-            way_out = "Name the column of variances in vi=, if there is one."
-            findings.take_over([Fault(NOT_CODED, one.column, n, count(n, "row"), one.done, way_out)])
-    return v

@@ -43,6 +43,12 @@ def axis_words(measure: str) -> str:
     return _AXES.get(measure, "Effect")
 
 
+def mean_words(measure: str) -> str:
+    """Name an axis of means: ``"Mean effect (Fisher's z)"``; without the scale where the measure is not known."""
+    words = axis_words(measure)
+    return "Mean effect" if words == "Effect" else f"Mean effect ({words})"
+
+
 def has_moderators(result: Drawable) -> bool:
     """Whether the result's first coefficient is not simply the mean of all effects."""
     return list(getattr(getattr(result, "part", None), "names", [INTERCEPT])) != [INTERCEPT]

@@ -162,7 +162,7 @@ def compare_published(
     _check_range(own, chosen)
     fits = findings["metric"].map(_plain) == chosen
     others = findings["metric"][~fits].map(_plain).value_counts().to_dict()
-    rows = _rows(own, findings[fits], chosen)
+    rows = _rows(own, findings[fits], chosen, asked["n_studies"].iloc[0])
     level = getattr(estimate, "level", None) if isinstance(estimate, MetaResult) else None
     return PublishedComparison(
         topic, chosen, rows, _glance(asked, own), {str(name): int(n) for name, n in others.items()}, level
@@ -275,8 +275,8 @@ def _glance(asked: pd.DataFrame, own: tuple[float, float, float]) -> pd.DataFram
     return asked.assign(**dict(zip(("estimate", "ci_low", "ci_high"), own, strict=True)))
 
 
-def _rows(own: tuple[float, float, float], findings: pd.DataFrame, metric: str) -> pd.DataFrame:
-    first = {"term": _OWN, "estimate": own[0], "ci_low": own[1], "ci_high": own[2], "metric": metric}
+def _rows(own: tuple[float, float, float], findings: pd.DataFrame, metric: str, k: float) -> pd.DataFrame:
+    first = {"term": _OWN, "estimate": own[0], "ci_low": own[1], "ci_high": own[2], "metric": metric, "k": k}
     published = [
         {
             "term": row["study"],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from alliance_stats.errors import count
-from alliance_stats.report.numbers import interval, number, percent
-from alliance_stats.report.sentences import Sentences
+from alliance_stats.report.numbers import bounded, number, percent
+from alliance_stats.report.sentences import Sentences, literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,22 +19,32 @@ if TYPE_CHECKING:
     from alliance_stats.report.tables import ResultTable
 
 
+#: Metrics that cannot exceed 1.
+_BOUNDED = ("r", "ICC", "prop")
+
+
 def published_sentences(result: PublishedComparison) -> Sentences:
     """Say where the estimate lies."""
     own, published = result.rows.iloc[0], result.rows.iloc[1:]
+    write = _writer(result.metric)
     what = "" if result.level is None else f", {percent(result.level)} CI"
-    ends = f"{what} {interval(own['ci_low'], own['ci_high'])}" if pd.notna(own["ci_low"]) else ""
+    ends = f"{what} [{write(own['ci_low'])}, {write(own['ci_high'])}]" if pd.notna(own["ci_low"]) else ""
     low, high = published["estimate"].min(), published["estimate"].max()
-    span = f"which is {number(low)}" if len(published) == 1 else f"which run from {number(low)} to {number(high)}"
+    span = f"which is {write(low)}" if len(published) == 1 else f"which run from {write(low)} to {write(high)}"
     noun = "published estimate" if len(published) == 1 else "published estimates"
     text = (
-        f"The estimate, {result.metric} = {number(own['estimate'])}{ends}, stands beside {len(published)} {noun} on "
-        f"{result.topic}, {span}"
+        f"The estimate, *{literal(result.metric)}* = {write(own['estimate'])}{ends}, stands beside {len(published)} "
+        f"{noun} on {literal(result.topic)}, {span}"
     )
     known = published["inside"].dropna().astype(bool)
     if len(known):
         text += f"; it lies within {int(known.sum())} of {count(len(known), 'published confidence interval')}"
-    return Sentences.plain(f"{text}.")
+    return Sentences(f"{text}.")
+
+
+def _writer(metric: str) -> Callable[[float], str]:
+    """Write numbers of a metric: those that cannot exceed 1 without their leading zero."""
+    return partial(bounded if metric in _BOUNDED else number, keep_small=False)
 
 
 def published_notes(result: PublishedComparison) -> tuple[str, ...]:
@@ -97,12 +109,13 @@ def published_table(result: PublishedComparison, title: str, number_: int | None
     rows = result.rows.assign(term=_names(result.rows))
     rows["quantity"] = rows["quantity"].fillna("")
     columns = ["term", "quantity", "estimate", "ci_low", "ci_high", "k", "n", "difference"]
+    kind = "bounded" if result.metric in _BOUNDED else "number"
     formats: dict[str, str | dict[str, str]] = {
-        "estimate": "number:3",
-        "ci_low": "interval:3",
+        "estimate": f"{kind}:3",
+        "ci_low": "interval_bounded:3" if kind == "bounded" else "interval:3",
         "k": "whole",
         "n": "whole",
-        "difference": "number:3",
+        "difference": f"{kind}:3",
     }
     return ResultTable(
         rows[columns],

@@ -11,7 +11,7 @@ import pandas as pd
 
 from alliance_stats.data.findings import Findings
 from alliance_stats.data.ids import read_ids
-from alliance_stats.data.numbers import find_decimal, number_texts, numbers
+from alliance_stats.data.numbers import decimal_words, find_decimal, number_texts, numbers
 from alliance_stats.data.raw_table import RawTable, listed
 from alliance_stats.data.read_file import read_file
 from alliance_stats.data.read_frame import read_frame
@@ -121,23 +121,25 @@ def read_effects(
         given |= _recognised(raw)
     findings = Findings(raw, options.on_faults)
     findings.long_lines()
-    frame = _converted(raw, findings, given, options)
+    frame, reading = _converted(raw, findings, given, options)
     _check_values(frame, findings, given)
     variances = sampling_variances(frame, findings, given, ci_level) if "yi" in given else None
     if variances is not None and "n" in given:
-        _note_odd_variances(frame, findings, given, variances)
+        _note_odd_variances(frame, findings, given, variances.v)
     _check_duplicates(frame, findings, given)
     _note_mixtures(frame, findings, given)
+    if variances is not None:
+        variances.note(findings, ~findings.unusable & frame[given["yi"]].notna().to_numpy())
     findings.stop_if_refused()
     findings.stop_if_empty()
     kept = frame.loc[~findings.unusable].reset_index(drop=True)
     if variances is not None:
-        kept = _with_variances(kept, given, variances[~findings.unusable])
+        kept = _with_variances(kept, given, variances.v[~findings.unusable])
     result = _with_effects(kept, given, measure, higher)
     # plain records: pandas compares attrs when it joins frames, and frames in them cannot be compared
     result.attrs["faults"] = findings.frame.to_dict("records")
     result.attrs["source"] = {"name": raw.name, "sha256": raw.sha256, "n_rows": raw.n_rows + len(raw.long_lines)}
-    result.attrs["source"] |= {"reading": dict(raw.reading), "n_kept": len(result)}
+    result.attrs["source"] |= {"reading": reading, "n_kept": len(result)}
     if variances is not None:
         result.attrs["source"]["variances"] = {role: given[role] for role in NAMES if role in given}
     return result
@@ -169,12 +171,16 @@ def _raw(source: str | Path | pd.DataFrame, options: ReadOptions, needed: list[s
     return read_file(source, choose, options)
 
 
-def _converted(raw: RawTable, findings: Findings, given: dict[str, str], options: ReadOptions) -> pd.DataFrame:
-    """Columns as numbers where all values are; those that must be numbers with their faults."""
+def _converted(
+    raw: RawTable, findings: Findings, given: dict[str, str], options: ReadOptions
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Columns as numbers where all values are, those that must be with their faults; and how the source was read."""
     texts = {name: number_texts(column) for name, column in raw.columns.items()}
     must = {given[role]: role for role in ("r", "n", "yi", *NAMES) if role in given}
     missing = options.missing
-    decimal = options.decimal or find_decimal([texts[name] for name in must], raw.reading.get("delimiter", ""))
+    found = find_decimal([texts[name] for name in must], raw.reading.get("delimiter", ""))
+    decimal = options.decimal or found
+    reading = {"decimal": decimal_words(found, options.decimal)} if raw.reading and not raw.typed else {}
     columns: dict[str, pd.Series] = {}
     for name, column in raw.columns.items():
         read, bad = numbers(texts[name], decimal, list(missing))
@@ -189,12 +195,13 @@ def _converted(raw: RawTable, findings: Findings, given: dict[str, str], options
     studies = read_ids(raw.columns[given["study"]], missing)
     frame[given["study"]] = studies.column()
     findings.rows("no study", given["study"], studies.missing, None, "Say which study it is.")
-    twins = studies.near_twins()
-    way_out = "Taken as different studies. Give them one name, if they are one."
-    findings.note(
-        "names of studies that are nearly the same", given["study"], len(twins), listed(twins[:3], len(twins)), way_out
-    )
-    return frame
+    for role, plural in (("study", "studies"), ("rater", "raters"), ("outcome", "outcomes")):
+        if role in given:
+            twins = read_ids(raw.columns[given[role]], missing).near_twins()
+            way_out = f"Taken as different {plural}. Give them one name, if they are one."
+            what = f"names of {plural} that are nearly the same"
+            findings.note(what, given[role], len(twins), listed(twins[:3], len(twins)), way_out)
+    return frame, {**raw.reading, **reading}
 
 
 def _check_values(frame: pd.DataFrame, findings: Findings, given: dict[str, str]) -> None:
@@ -223,7 +230,10 @@ def _note_odd_variances(frame: pd.DataFrame, findings: Findings, given: dict[str
 def _check_duplicates(frame: pd.DataFrame, findings: Findings, given: dict[str, str]) -> None:
     values = [given[role] for role in ("rater", "outcome", "r", "n", "yi", *NAMES) if role in given]
     keys = [given["study"], *([given["effect"]] if "effect" in given else values)]
-    again = frame.duplicated(subset=keys).to_numpy() & frame[keys].notna().all(axis=1).to_numpy()
+    # one way of coding the variance is enough, and sample sizes beside coded effects may be unknown
+    optional = {given[role] for role in ("n", *NAMES) if role in given} if "yi" in given else set()
+    needed = [name for name in keys if name not in optional]
+    again = frame.duplicated(subset=keys).to_numpy() & frame[needed].notna().all(axis=1).to_numpy()
     what = "same study and effect again" if "effect" in given else "same study and values again"
     way_out = "Delete the repeat; or name effect, rater or outcome, if these tell the effects apart."
     findings.rows(what, given["study"], again, frame[given["study"]], way_out)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from alliance_stats.errors import count
+from alliance_stats.meta.pictures import mean_words
 from alliance_stats.meta.sensitivity_words import effect_names, judged
 from alliance_stats.names import INTERCEPT
-from alliance_stats.report.numbers import bounded, number
+from alliance_stats.report.numbers import bounded, number, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,12 +34,13 @@ def draw_sensitivity(frame: SensitivityFrame, ax: Axes | None) -> Axes | Panels:
     from alliance_stats.meta import figures
 
     if frame.kind == "gosh":
-        return figures.gosh(frame, ax=ax)
+        return figures.gosh(frame, unit=mean_words(frame.fit.measure), ax=ax)
     if frame.kind == "cumulative":
         names = effect_names(frame, frame.means()["added"])
         from alliance_stats.report.figures.cumulative import cumulative
 
-        return cumulative(frame.means().assign(label=names), level=frame.fit.level, ax=ax)
+        steps = frame.means().assign(label=names)
+        return cumulative(steps, unit=mean_words(frame.fit.measure), level=frame.fit.level, ax=ax)
     if frame.kind == "leave_one_out":
         return _left_out(frame, ax)
     if frame.kind == "rho":
@@ -50,7 +52,8 @@ def _left_out(frame: SensitivityFrame, ax: Axes | None) -> Axes:
     from alliance_stats.report.figures.left_out import left_out
 
     rows, whole, unit = _beside_the_whole(frame)
-    return left_out(rows.assign(label=effect_names(frame, rows["left_out"])), whole, unit=unit, ax=ax)
+    fits = rows.assign(label=effect_names(frame, rows["left_out"]))
+    return left_out(fits, whole, unit=unit, level=frame.fit.level, ax=ax)
 
 
 def _over_rho(frame: SensitivityFrame, ax: Axes | None) -> Axes:
@@ -64,7 +67,7 @@ def _over_rho(frame: SensitivityFrame, ax: Axes | None) -> Axes:
         rows.assign(label=[f"ρ = {one}" for one in rho]),
         whole,
         unit=unit,
-        caption=f"Estimate with its interval under {tried}. Line and band: at ρ = {own}.",
+        caption=f"Estimate with its {percent(frame.fit.level)} interval under {tried}. Line and band: at ρ = {own}.",
         alt_text=f"Estimates under {tried}, between {number(rows['estimate'].min())} and "
         f"{number(rows['estimate'].max())}.",
         ax=ax,
@@ -76,7 +79,8 @@ def _beside_the_whole(frame: SensitivityFrame) -> tuple[pd.DataFrame, pd.DataFra
     term = judged(frame)[0]
     table = frame.fit.table()
     whole = table[table["term"] == term][["estimate", "ci_low", "ci_high"]]
-    return frame.means(term), whole, "Mean effect" if term == INTERCEPT else f"Coefficient of {term}"
+    unit = mean_words(frame.fit.measure) if term == INTERCEPT else f"Coefficient of {term}"
+    return frame.means(term), whole, unit
 
 
 def _baujat(frame: SensitivityFrame, ax: Axes | None) -> Axes:

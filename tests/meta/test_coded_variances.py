@@ -65,6 +65,27 @@ def test_each_row_has_the_first_way_that_is_coded():
     assert [(row["column"], row["n"]) for row in effects.attrs["faults"]] == [("sei", 1), ("low", 1)]
 
 
+def test_only_rows_that_are_used_count_as_converted():
+    sheet = pd.DataFrame({"study": list("aabc"), "z": [0.2, 0.2, np.nan, 0.3], "se": 0.1})
+    effects = als.meta.read_effects(sheet, yi="z", on_faults="leave_out")  # one repeat, and one without an effect
+    assert faults(effects)["variance is not coded"]["n"] == 2
+
+
+def test_names_of_raters_that_are_nearly_the_same_are_noted():
+    sheet = frame(se=0.1, rater=["patient", "Patient", "observer"])
+    said = faults(als.meta.read_effects(sheet, yi="z", rater="rater"))["names of raters that are nearly the same"]
+    assert (said["column"], said["n"], said["done"]) == ("rater", 1, "kept")
+    assert "Give them one name" in said["way_out"]
+
+
+def test_the_decimal_mark_is_part_of_the_codebook(tmp_path):
+    path = tmp_path / "sheet.csv"
+    path.write_text("study;z;se\na;0,2;0,1\nb;0,3;0,1\n")
+    effects = als.meta.read_effects(path, yi="z")
+    assert effects["yi"].tolist() == [0.2, 0.3]
+    assert effects.attrs["source"]["reading"]["decimal"] == "comma (found)"
+
+
 def test_ways_that_disagree_are_a_fault_with_its_rows(tmp_path):
     path = tmp_path / "sheet.csv"
     # .12² = .0144 is the variance .014 as written; .12² is not .03; .2² is .04
@@ -90,6 +111,13 @@ def test_what_was_computed_from_each_other_agrees_whatever_its_digits():
         shown = shown[(shown[["vi", "sei"]] > 0).all(axis=1)]
         effects = als.meta.read_effects(shown, yi="z", vi="vi", se="sei", ci_low="lo", ci_high="hi")
         assert len(effects) == len(shown)
+
+
+def test_repeats_are_found_where_other_ways_and_sizes_are_empty():
+    twice = pd.DataFrame({"study": list("aab"), "z": [0.2, 0.2, 0.2], "se": 0.1, "n": [np.nan, np.nan, 40.0]})
+    with pytest.raises(FaultsError, match=r"same study and values again in column 'study': 1 \(row 1"):
+        als.meta.read_effects(twice, yi="z", se="se", n="n")
+    assert len(als.meta.read_effects(twice.assign(se=[0.1, 0.2, 0.1]), yi="z", se="se", n="n")) == 3
 
 
 def test_impossible_errors_and_limits_are_listed():

@@ -167,3 +167,40 @@ def test_no_subsets_where_none_are_asked_for_or_they_tell_nothing(frame, n, tmp_
     report = als.meta_report(frame, tmp_path / "r", study=asked(ModelOptions(), (), n_subsets=n))
     assert numbers(report, "sensitivity")["subsets"] is None
     assert not any("GOSH" in entry for entry in report.document.references)
+
+
+# ---- what a reader stumbled over -------------------------------------------------------------------------------------
+
+
+def test_years_in_names_are_not_said_twice(tmp_path, quick):
+    frame = INDEPENDENT.assign(study=[f"Author {at} (1990)" if at == 0 else f"s{at}" for at in range(9)])
+    report = als.meta_report(frame, tmp_path / "r", study=asked(ModelOptions(), ()))
+    part = next(one for one in report.document.sections if one.key == "sensitivity")
+    labels = [tick.get_text() for tick in part.figures[1].get_yticklabels()]
+    assert labels[:2] == ["Author 0 (1990)", "+ s1 (1991)"]
+
+
+def test_axes_of_means_say_the_scale(tmp_path, quick):
+    report = als.meta_report(DEPENDENT, tmp_path / "r", study=asked(ModelOptions(), ()))
+    sections = {one.key: one for one in report.document.sections}
+    drawn = [sections["bias"].figures[1], *sections["sensitivity"].figures]
+    assert [axes.get_xlabel() for axes in drawn] == ["Mean effect (Fisher's z)"] * 4
+
+
+def test_a_category_of_one_study_is_named_and_not_called_a_perfect_fit(tmp_path, quick):
+    frame = DEPENDENT.assign(rater=["Patient" if study == "s2" else rater for study, rater in
+                                    zip(DEPENDENT["study"], DEPENDENT["rater"], strict=True)])  # fmt: skip
+    report = als.meta_report(frame, tmp_path / "r", study=asked(ModelOptions(), ("rater",)))
+    part = next(one for one in report.document.sections if one.key == "moderators")
+    assert "rater[Patient]) has a robust standard error of 0" in part.warnings[0]
+    assert "lie on the model exactly" not in part.warnings[0]
+
+
+def test_correlations_beside_published_ones_have_no_leading_zero(tmp_path, quick):
+    report = als.meta_report(DEPENDENT, tmp_path / "r", study=asked(ModelOptions(), ()))
+    part = next(one for one in report.document.sections if one.key == "published")
+    text = part.tables[0].to_markdown()
+    assert "| .278 | [.256, .299] |" in text
+    assert "0.2" not in text
+    assert re.search(r"\*r\* = \.\d\d, 95% CI \[\.\d\d, \.\d\d\]", part.sentences.markdown)
+    assert part.tables[0].frame["k"].iloc[0] == 8  # studies of this estimate

@@ -90,8 +90,9 @@ class ComparisonResult(BiasResult):
         if kind != "estimates":
             return super().plot(kind, ax=ax)
         from alliance_stats.meta.bias.pictures import draw_comparison
+        from alliance_stats.meta.pictures import mean_words
 
-        return draw_comparison(self.rows, level=self.level, ax=ax)
+        return draw_comparison(self.rows, unit=mean_words(self.observed.measure), level=self.level, ax=ax)
 
 
 def compare(

@@ -70,9 +70,11 @@ def draw_weights(result: SelectionResult, *, ax: Axes | None = None) -> Axes:
     return selection_weights(result.curve(), p, steps=steps, two_sided=function.two_sided, level=result.level, ax=ax)
 
 
-def draw_comparison(rows: pd.DataFrame, *, level: float = 0.95, ax: Axes | None = None) -> Axes:
+def draw_comparison(
+    rows: pd.DataFrame, *, unit: str = "Mean effect", level: float = 0.95, ax: Axes | None = None
+) -> Axes:
     """Draw means by method with their intervals."""
     from alliance_stats.report.figures.corrections import corrections
 
     frame = rows.rename(columns={"term": "label"})[["label", "estimate", "ci_low", "ci_high"]]
-    return corrections(frame, level=level, ax=ax)
+    return corrections(frame, unit=unit, level=level, ax=ax)

@@ -136,13 +136,18 @@ def _weights(result: SelectionResult) -> str:
     if "p_low" not in weights or not result.fit.delta.size:
         return ""
     parts = [
-        f"{row['weight']:.2f}{_ends(row)} for {row['p_low']:g} < p ≤ {row['p_high']:g}"
+        f"{row['weight']:.2f}{_ends(row)} for {_step(row['p_low'])} < *p* ≤ {_step(row['p_high'])}"
         for _, row in weights.iloc[1:].iterrows()
     ]
-    return (
-        f"Against results with p ≤ {weights['p_high'].iloc[0]:g}, the relative chance of publication was "
+    return Sentences(
+        f"Against results with *p* ≤ {_step(weights['p_high'].iloc[0])}, the relative chance of publication was "
         f"{'; '.join(parts)}."
     )
+
+
+def _step(p: float) -> str:
+    """Write a p value as it was asked for: ``.025``."""
+    return f"{p:g}".removeprefix("0") or "0"
 
 
 def _ends(row: pd.Series) -> str:

@@ -7,9 +7,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from alliance_stats.errors import count
-from alliance_stats.report.figures.canvas import BLUE, GREY, PAGE_WIDTH, annotate, house_style, label, new_axes
+from alliance_stats.report.figures.canvas import (
+    BLUE,
+    GREY,
+    PAGE_WIDTH,
+    annotate,
+    house_style,
+    label,
+    name_label,
+    new_axes,
+)
 from alliance_stats.report.frames import need_rows
-from alliance_stats.report.numbers import decimals_for, interval, number
+from alliance_stats.report.numbers import decimals_for, interval, number, percent
 
 __all__ = ["left_out"]
 
@@ -23,6 +32,7 @@ def left_out(
     whole: pd.DataFrame,
     *,
     unit: str = "Mean effect",
+    level: float = 0.95,
     caption: str | None = None,
     alt_text: str | None = None,
     ax: Axes | None = None,
@@ -37,6 +47,8 @@ def left_out(
         One row: ``estimate, ci_low, ci_high``.
     unit : str
         Words for the horizontal axis.
+    level : float
+        Level of the intervals, for the words.
     caption, alt_text : str, optional
         Words for the figure; written from the frames if left out.
     ax : Axes, optional
@@ -70,15 +82,15 @@ def left_out(
         ax,
         {"fits": drawn, "whole": whole},
         caption
-        or f"Estimate with its interval without each of {n}, one at a time; {words}. Line and band: with all, "
-        f"{everything}.",
+        or f"Estimate with its {percent(level)} interval without each of {n}, one at a time; {words}. Line and band: "
+        f"with all, {everything}.",
         alt_text or f"{count(n, 'estimate')} without one each, {words}; with all {everything}.",
     )
     return ax
 
 
 def _name(ax: Axes, drawn: pd.DataFrame) -> None:
-    ax.set_yticks(range(len(drawn)), [label(name, 32) for name in drawn["label"]], fontsize=8)
+    ax.set_yticks(range(len(drawn)), [name_label(name, 32) for name in drawn["label"]], fontsize=8)
     ax.tick_params(axis="y", length=0)
     across = ax.get_yaxis_transform()
     places = decimals_for((drawn["ci_high"] - drawn["ci_low"]).min() / 4)

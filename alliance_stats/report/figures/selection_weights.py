@@ -62,13 +62,15 @@ def selection_weights(
     marks = need_rows(observed, ["p"], "observed")
     ax = new_axes(PAGE_WIDTH, 3.4) if ax is None else ax
     frames = {"curve": line, "observed": marks}
-    top = 1.0
+    top, cut = 1.0, ""
     if steps is None:
         ax.plot(line["p"], line["weight"], color=BLUE, linewidth=2.2, zorder=3)
     else:
         need_columns(steps, ("p_low", "p_high", "weight", "ci_low", "ci_high"), "steps")
         frames["steps"] = steps
         top = _draw_steps(ax, steps)
+        if (steps["ci_high"] > 1.06 * top).any():
+            cut = f", the widest up to {number(steps['ci_high'].max(), 1)}"
     ax.plot(
         marks["p"], np.zeros(len(marks)), "|", color=GREY, markersize=11, markeredgewidth=0.9, zorder=2, clip_on=False
     )
@@ -77,7 +79,7 @@ def selection_weights(
     ax.set_xticks(_TICKS, [f"{tick:g}".removeprefix("0") or "0" for tick in _TICKS])
     ax.set(xlabel=f"p value ({sides})", ylabel="Relative chance of publication", xlim=(0, 1), ylim=(0, 1.06 * top))
     words = _ends(line)
-    bands = f"; bands: {percent(level)} intervals" if steps is not None and steps["ci_low"].notna().any() else ""
+    bands = f"; bands: {percent(level)} intervals{cut}" if steps is not None and steps["ci_low"].notna().any() else ""
     annotate(
         ax,
         frames,

@@ -15,6 +15,7 @@ from alliance_stats.meta.bias.compare import ComparisonResult
 from alliance_stats.meta.bias.egger import EggerResult
 from alliance_stats.meta.bias.pictures import draw_comparison
 from alliance_stats.meta.multilevel_result import MultilevelResult
+from alliance_stats.meta.pictures import mean_words
 from alliance_stats.meta.pooled_result import scale_of
 from alliance_stats.report.sentences import Sentences, join, literal
 from alliance_stats.report.tables import ResultTable
@@ -81,7 +82,11 @@ def publication_bias(asked: Asked) -> Part:
     rows = _drawn_rows(table)
     figures = [
         drawn_if_possible(asked.coded, lambda: _funnel(asked, found)),
-        drawn_if_possible(asked.coded, lambda: draw_comparison(rows, level=asked.level)) if len(rows) > 1 else None,
+        drawn_if_possible(
+            asked.coded, lambda: draw_comparison(rows, unit=mean_words(asked.main.measure), level=asked.level)
+        )
+        if len(rows) > 1
+        else None,
         drawn_if_possible(asked.coded, lambda: found.selection.plot("weights"))
         if found.selection is not None
         else None,

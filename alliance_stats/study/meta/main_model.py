@@ -80,7 +80,15 @@ def levels(frame: pd.DataFrame, options: ModelOptions, **changes: object) -> Mul
         how |= {"working": "SCE", "subgroup": options.subgroup}
     result = multilevel(frame, **{**how, **changes})  # type: ignore[arg-type]
     table = result.table()
-    if not (table["std_error"].to_numpy(np.float64) > _NO_ERROR).all():
+    none = ~(table["std_error"].to_numpy(np.float64) > _NO_ERROR)
+    if none.any() and not none.all():
+        names, verb = ", ".join(table["term"][none]), "has" if none.sum() == 1 else "have"
+        raise DesignError(
+            f"{count(int(none.sum()), 'coefficient')} of {len(table)} ({names}) {verb} a robust "
+            "standard error of 0: the effects behind come from one study, or agree exactly. Join this category "
+            "with another one, or leave its effects out."
+        )
+    if none.all():
         raise DesignError(
             f"All {len(frame)} effects lie on the model exactly, so robust standard errors are 0. Check whether one "
             "effect was entered several times."

@@ -131,7 +131,11 @@ def _forest_words(asked: Asked) -> list[str]:
     clear = int(((rows["ci_low"] > 0) | (rows["ci_high"] < 0)).sum())
     low, high = rows["estimate"].min(), rows["estimate"].max()
     scale = scale_of(asked.main.measure)
-    span = f"*r* = {bounded(low)} to *r* = {bounded(high)}" if scale == "tanh" else f"{low:.2f} to {high:.2f}"
+    span = (
+        f"*r* = {bounded(low, keep_small=False)} to *r* = {bounded(high, keep_small=False)}"
+        if scale == "tanh"
+        else f"{low:.2f} to {high:.2f}"
+    )
     if k == 1:
         return ["The figure shows the 1 effect with its interval."]
     return [

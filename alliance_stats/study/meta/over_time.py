@@ -11,7 +11,7 @@ from alliance_stats.meta import figures
 from alliance_stats.meta.aggregate import aggregate
 from alliance_stats.meta.columns import STUDY
 from alliance_stats.meta.influence import cumulative
-from alliance_stats.meta.pictures import axis_words
+from alliance_stats.meta.pictures import mean_words
 from alliance_stats.study.meta.part import Asked
 
 if TYPE_CHECKING:
@@ -33,15 +33,17 @@ def over_time(asked: Asked) -> tuple[pd.DataFrame, pd.DataFrame] | None:
     one = aggregate(frame, asked.coded.study.model.rho)
     if year not in one.columns or one[year].isna().any():  # it varies within studies, or is not always known
         return None
-    one = one.assign(**{STUDY: [f"{name} ({at:g})" for name, at in zip(one[STUDY], one[year], strict=True)]})
+    one = one.assign(**{STUDY: [_with_year(name, f"{at:g}") for name, at in zip(one[STUDY], one[year], strict=True)]})
     try:
         return cumulative(one, year, level=asked.level), one
     except DataError:
         return None
 
 
+def _with_year(name: str, year: str) -> str:
+    return name if year in name else f"{name} ({year})"
+
+
 def drawn_over_time(asked: Asked, steps: pd.DataFrame, one: pd.DataFrame) -> Axes:
     """Draw the mean after each study."""
-    words = axis_words(asked.main.measure)
-    unit = "Mean effect" if words == "Effect" else f"Mean effect ({words})"
-    return figures.cumulative(steps, one, unit=unit)
+    return figures.cumulative(steps, one, unit=mean_words(asked.main.measure))

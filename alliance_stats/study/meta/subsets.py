@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alliance_stats.errors import DataError, count
+from alliance_stats.errors import DataError
 from alliance_stats.meta import figures
 from alliance_stats.meta.aggregate import aggregate
 from alliance_stats.meta.columns import STUDY
 from alliance_stats.meta.influence import gosh
 from alliance_stats.meta.multilevel_result import MultilevelResult
-from alliance_stats.meta.pictures import axis_words
+from alliance_stats.meta.pictures import mean_words
 from alliance_stats.meta.sensitivity import SensitivityFrame
+from alliance_stats.report.numbers import whole
 from alliance_stats.report.sentences import Sentences
 from alliance_stats.study.meta.part import Asked
 
@@ -56,9 +57,7 @@ class Subsets:
 
     def draw(self, measure: str) -> Axes:
         """Draw I² over the mean of each subset."""
-        words = axis_words(measure)
-        unit = "Mean effect" if words == "Effect" else f"Mean effect ({words})"
-        return figures.gosh(self.fits, without=self.without, name=self.name, unit=unit)
+        return figures.gosh(self.fits, without=self.without, name=self.name, unit=mean_words(measure))
 
 
 def subsets(asked: Asked, moved_most: str | None) -> Subsets | None:
@@ -89,5 +88,5 @@ def subsets(asked: Asked, moved_most: str | None) -> Subsets | None:
 def said(asked: Asked, found: Subsets) -> str:
     """What the section on methods says."""
     each = ", one effect each" if asked.coded.dependent else ""
-    n = count(len(found.fits), "subset")
-    return f"The mean was computed in {n} of the studies{each} {asked.citations.cite('gosh')}."
+    n = whole(len(found.fits))
+    return f"The mean was computed in {n} subsets of the studies{each} {asked.citations.cite('gosh')}."
