@@ -10,7 +10,7 @@ import pandas as pd
 from alliance_stats.errors import count
 from alliance_stats.meta.columns import STUDY
 from alliance_stats.names import INTERCEPT
-from alliance_stats.report.numbers import bounded, decimals_for, interval, number
+from alliance_stats.report.numbers import bounded, decimals_for, number, with_interval
 from alliance_stats.report.sentences import Sentences
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _cumulative(frame: SensitivityFrame) -> str:
     settled = int(outside[-1]) + 2 if len(outside) else 1
     return (
         f"As {count(len(rows), 'effect')} came in, the mean effect went from {number(rows['estimate'].iloc[0])} to "
-        f"{number(last['estimate'])} {interval(last['ci_low'], last['ci_high'])}; from effect {settled} on it stayed "
+        f"{with_interval(last['estimate'], last['ci_low'], last['ci_high'])}; from effect {settled} on it stayed "
         "within that interval."
     )
 

@@ -149,11 +149,24 @@ def interval(low: Number, high: Number, decimals: int | None = None, *, decimal:
         The decimal mark. With a comma the ends are parted by a semicolon.
     """
     ends = as_float(low), as_float(high)
-    places = decimals_for(ends[1] - ends[0]) if decimals is None else decimals
-    while places < MOST_DECIMALS and any(math.isfinite(end) and end != 0 == round(end, places) for end in ends):
-        places += 1
+    places = _places_of(*ends, decimals)
     shown = [number(end, places, keep_small=False, decimal=decimal) for end in ends]
     return f"[{('; ' if decimal == ',' else ', ').join(shown)}]"
+
+
+def with_interval(estimate: Number, low: Number, high: Number, *, decimal: DecimalMark = ".") -> str:
+    """Write an estimate with its interval, all with the same decimals: ``"0.291 [0.248, 0.334]"``."""
+    places = _places_of(as_float(low), as_float(high), None)
+    shown = number(estimate, places, keep_small=False, decimal=decimal)
+    return f"{shown} {interval(low, high, places, decimal=decimal)}"
+
+
+def _places_of(low: float, high: float, decimals: int | None) -> int:
+    """Decimals of an interval: as many as show its width, and on which side of zero its ends lie."""
+    places = decimals_for(high - low) if decimals is None else decimals
+    while places < MOST_DECIMALS and any(math.isfinite(end) and end != 0 == round(end, places) for end in (low, high)):
+        places += 1
+    return places
 
 
 def degrees_of_freedom(df: Number, *, decimal: DecimalMark = ".") -> str:

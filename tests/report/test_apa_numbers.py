@@ -13,6 +13,7 @@ from alliance_stats.report.numbers import (
     number,
     p_value,
     whole,
+    with_interval,
 )
 
 
@@ -118,3 +119,10 @@ def test_text_is_no_number(bad):
 def test_an_unknown_decimal_mark_is_refused():
     with pytest.raises(DataError, match=r"';'\. Use '\.' or ','"):
         number(1, decimal=";")
+
+
+def test_an_estimate_has_the_decimals_of_its_interval():
+    assert with_interval(0.2914, 0.2481, 0.3342) == "0.291 [0.248, 0.334]"
+    assert with_interval(-0.2, -1.0, 0.6) == "−0.20 [−1.00, 0.60]"
+    assert with_interval(0.1, 0.0004, 0.2) == "0.1000 [0.0004, 0.2000]"  # on which side of zero it lies
+    assert with_interval(0.5, float("nan"), float("nan")) == "0.50 [—, —]"

@@ -10,7 +10,7 @@ import pandas as pd
 from alliance_stats.errors import count
 from alliance_stats.meta.words import studies
 from alliance_stats.names import INTERCEPT
-from alliance_stats.report.numbers import interval, number, p_value, percent
+from alliance_stats.report.numbers import interval, number, p_value, percent, with_interval
 from alliance_stats.report.sentences import Sentences, full, join
 
 if TYPE_CHECKING:
@@ -66,8 +66,9 @@ def egger_sentences(result: EggerResult) -> Sentences:
     )
     if result.predictor in LIMITED and not result.mods:
         limit = result.fit.row(INTERCEPT)
-        ends = interval(limit["ci_low"], limit["ci_high"]) if pd.notna(limit["ci_low"]) else "unknown"
-        words = words + f"; in a study of infinite size the effect would be {number(limit['estimate'])} {ends}"
+        known = pd.notna(limit["ci_low"])
+        ends = with_interval(limit["estimate"], limit["ci_low"], limit["ci_high"]) if known else "unknown"
+        words = words + f"; in a study of infinite size the effect would be {ends}"
     return words + "."
 
 
@@ -201,7 +202,8 @@ def comparison_sentences(result: ComparisonResult) -> Sentences:
     rows = result.rows
     corrected = rows.iloc[1:].dropna(subset="estimate")
     first = rows.iloc[0]
-    lead = f"Without correction the mean was {number(first['estimate'])} {interval(first['ci_low'], first['ci_high'])}."
+    mean = with_interval(first["estimate"], first["ci_low"], first["ci_high"])
+    lead = f"Without correction the mean was {mean}."
     if corrected.empty:
         return Sentences(f"{lead} No correction could be used.")
     low, high = (corrected.iloc[int(at)] for at in (corrected["estimate"].argmin(), corrected["estimate"].argmax()))

@@ -18,7 +18,7 @@ from alliance_stats.report.figures.canvas import (
     new_axes,
 )
 from alliance_stats.report.frames import need_rows
-from alliance_stats.report.numbers import interval, number, percent
+from alliance_stats.report.numbers import interval, number, percent, with_interval
 
 __all__ = ["cumulative"]
 
@@ -76,7 +76,7 @@ def cumulative(
     ax.set_xlim(low, high)
     cut = _arrows(ax, drawn, at, (low, high)) if named else False
     first, last = drawn.iloc[0], drawn.iloc[-1]
-    end = f"{number(last['estimate'])} {interval(last['ci_low'], last['ci_high'])}"
+    end = with_interval(last["estimate"], last["ci_low"], last["ci_high"])
     words = f"from {number(first['estimate'])} to {end}"
     annotate(
         ax,

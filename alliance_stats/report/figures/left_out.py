@@ -18,7 +18,7 @@ from alliance_stats.report.figures.canvas import (
     new_axes,
 )
 from alliance_stats.report.frames import need_rows
-from alliance_stats.report.numbers import decimals_for, interval, number, percent
+from alliance_stats.report.numbers import decimals_for, interval, number, percent, with_interval
 
 __all__ = ["left_out"]
 
@@ -77,7 +77,7 @@ def left_out(
     else:
         ax.set_ylabel("Left out, in order")
     words = f"from {number(drawn['estimate'].min())} to {number(drawn['estimate'].max())}"
-    everything = f"{number(all_in['estimate'])} {interval(all_in['ci_low'], all_in['ci_high'])}"
+    everything = with_interval(all_in["estimate"], all_in["ci_low"], all_in["ci_high"])
     annotate(
         ax,
         {"fits": drawn, "whole": whole},

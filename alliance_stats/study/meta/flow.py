@@ -16,8 +16,8 @@ from alliance_stats.study.meta.part import Asked, Part, section
 _HEADINGS = {"what": "", "n": "n", "value": "Median (range)"}
 _FAULT_HEADINGS = {
     "fault": "Finding",
-    "column": "Column",
     "n": "n",
+    "places": "Where",
     "done": "What was done",
     "way_out": "What you can do",
 }
@@ -46,7 +46,7 @@ def flow(asked: Asked) -> Part:
             )
         )
     if len(coded.faults):
-        shown = coded.faults[list(_FAULT_HEADINGS)]
+        shown = coded.faults.assign(fault=_with_column(coded.faults))[list(_FAULT_HEADINGS)]
         tables.append(ResultTable(shown, "What Was Found While Reading the Sheet", headings=_FAULT_HEADINGS))
     answer = section(
         "flow",
@@ -66,6 +66,12 @@ def flow(asked: Asked) -> Part:
         notes=_notes(coded),
     )
     return Part(answer)
+
+
+def _with_column(faults: pd.DataFrame) -> list[str]:
+    """Findings with the column in which they were made, in one cell: the table is wide enough without another."""
+    pairs = zip(faults["fault"], faults["column"], strict=True)
+    return [f"{fault} (column {column!r})" if column else str(fault) for fault, column in pairs]
 
 
 def participants(coded: Coded) -> int | None:

@@ -282,9 +282,9 @@ def _sentences(models: pd.DataFrame, left_out: pd.DataFrame | None, rho: pd.Data
     if rho is not None:
         low, high = rho["estimate"].min(), rho["estimate"].max()
         ends = f"{bounded(rho['rho'].min())} to {bounded(rho['rho'].max())}"
-        found.append(
-            f"With correlations of sampling errors from {ends}, it lay between {number(low, 3)} and {number(high, 3)}."
-        )
+        span = f"lay between {number(low, 3)} and {number(high, 3)}"
+        span = span if number(low, 3) != number(high, 3) else f"stayed at {number(low, 3)}"
+        found.append(f"With correlations of sampling errors from {ends}, it {span}.")
     known = models[models["estimate"].notna()]
     found.append(
         f"By {count(len(known) - 1, 'other model')} it was {number(known['estimate'].iloc[1:].min(), 3)} to "
