@@ -161,10 +161,15 @@ def _of_limits(frame: pd.DataFrame, findings: Findings, given: Mapping[str, str]
 
 
 def _with_half_units(frame: pd.DataFrame, column: str) -> tuple[Floats, Floats]:
-    """Values, and half a unit of the last digit that each was written with."""
+    """Values, and half a unit of the last digit that each was written with.
+
+    A spreadsheet drops a last zero: where most values of the column have one digit more, so has this one.
+    """
     values = frame[column].to_numpy(np.float64)
     written = [np.format_float_positional(value, trim="-") if np.isfinite(value) else "" for value in values]
     digits = np.array([len(text.partition(".")[2]) for text in written])
+    usual = int(np.median(digits[np.isfinite(values)])) if np.isfinite(values).any() else 0
+    digits = np.maximum(digits, np.minimum(usual, digits + 1))
     return values, 0.5 * 10.0**-digits
 
 

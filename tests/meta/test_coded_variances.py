@@ -65,6 +65,13 @@ def test_each_row_has_the_first_way_that_is_coded():
     assert [(row["column"], row["n"]) for row in effects.attrs["faults"]] == [("sei", 1), ("low", 1)]
 
 
+def test_a_last_zero_that_a_spreadsheet_dropped_counts_as_a_digit():
+    sheet = frame(v=[0.0225, 0.05, 0.0144], s=[0.15, 0.2, 0.12])  # .20² is not .05, though .22² would be
+    with pytest.raises(FaultsError, match=r"is not the variance in 'v' in column 's': 1 \(row 1 \(0.04 for 0.05\)\)"):
+        als.meta.read_effects(sheet, yi="z", vi="v", se="s")
+    assert len(als.meta.read_effects(sheet.assign(s=[0.1, 0.2, 0.1]), yi="z", vi="v", se="s")) == 3  # one digit each
+
+
 def test_only_rows_that_are_used_count_as_converted():
     sheet = pd.DataFrame({"study": list("aabc"), "z": [0.2, 0.2, np.nan, 0.3], "se": 0.1})
     effects = als.meta.read_effects(sheet, yi="z", on_faults="leave_out")  # one repeat, and one without an effect
