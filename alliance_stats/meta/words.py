@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+import re
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -106,8 +107,20 @@ def _texts(row: Mapping[Hashable, object]) -> dict[str, object]:
     return {str(key): value for key, value in row.items()}
 
 
+#: ``rater[T.patient]``: a category against the one that has no coefficient; ``rater[patient]``: its own mean.
+_CATEGORY = re.compile(r"([^\[\]:]+)\[(T\.)?([^\[\]]+)\]")
+
+
 def _shown(term: str) -> str:
+    if found := _CATEGORY.fullmatch(term):
+        return f"{found[1]}: {found[3]}"
     return "Intercept" if term == INTERCEPT else term
+
+
+def _compared(terms: Iterable[str]) -> tuple[str, ...]:
+    """What to say of categories that are compared with another."""
+    several = any((found := _CATEGORY.fullmatch(term)) and found[2] for term in terms)
+    return ("Each category is compared with the one that has no row.",) if several else ()
 
 
 def printed_table(result: MetaResult, title: str, number_: int | None) -> ResultTable:
@@ -158,7 +171,7 @@ def printed_table(result: MetaResult, title: str, number_: int | None) -> Result
     return ResultTable(
         frame,
         title,
-        ("SD = standard deviation; CI = confidence interval.", *result.notes()),
+        ("SD = standard deviation; CI = confidence interval.", *_compared(table["term"]), *result.notes()),
         formats=formats,
         headings={"term": "", "ci_low": f"{percent(level)} CI", "statistic": Sentences("*t*" if finite else "*z*")},
         number=number_,

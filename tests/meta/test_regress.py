@@ -221,3 +221,16 @@ def test_an_equal_effects_model_does_not_find_a_spread_of_zero():
     report = als.meta.regress("yi ~ year", EFFECTS, "EE").report()
     assert "SD" not in report
     assert "What the moderators left was tested with Q(28) =" in report
+
+
+def test_a_printed_table_names_categories_and_what_they_are_compared_with():
+    frame = pd.DataFrame(
+        {"yi": [0.2, 0.3, 0.1, 0.4, 0.5, 0.2], "vi": 0.02, "rater": list("ababab"), "x": [1.0, 2, 4, 3, 6, 5]}
+    )
+    shown = als.meta.regress("yi ~ rater + x", frame).result_table().to_markdown()
+    assert "rater: b" in shown
+    assert "[T." not in shown
+    assert "Each category is compared with the one that has no row." in shown
+    means = als.meta.regress("yi ~ 0 + rater", frame).result_table().to_markdown()
+    assert "rater: a" in means
+    assert "is compared with" not in means
