@@ -59,6 +59,8 @@ def total_interval(of: Problem, peak: Peak, level: float = 0.95) -> tuple[float,
 
 #: Variances and errors that are this much smaller than their sum leave no digits to tell them by.
 _NOTHING = 1e-8
+#: An end of an interval is found when it moves by less than this share of the size that variances may have.
+_CLOSE = 1e-14
 
 
 def _shares(theta: Floats) -> Floats:
@@ -104,19 +106,20 @@ def _ends(
     def excess(value: float) -> float:
         return highest(value) - goal
 
+    scale = _scale(of)
+    near = _CLOSE * scale  # in units of the effects: what is close for correlations is far for tiny units
     low = 0.0
     if estimate > 0 and excess(0.0) < 0:
         again()
-        low = float(brentq(excess, 0.0, estimate, xtol=1e-14, rtol=1e-11))
+        low = float(brentq(excess, 0.0, estimate, xtol=near, rtol=1e-11))
     again()
-    scale = _scale(of)
     far = max(2 * estimate, 0.1 * scale)
     while excess(far) > 0:
         far *= 2
         if far > 1e8 * scale:
             return low, float("inf")
     again()
-    return low, float(brentq(excess, estimate, far, xtol=1e-14, rtol=1e-11))
+    return low, float(brentq(excess, estimate, far, xtol=near, rtol=1e-11))
 
 
 def _scale(of: Problem) -> float:

@@ -63,12 +63,25 @@ def climb(evaluate: Callable[[Floats], Point], start: Floats, low: Floats, high:
         step, concave = _newton(at, free, scale)
         rise = float(at.gradient @ step)
         if concave and rise < RISE * max(1.0, abs(at.value)):
-            return Top(at, True, free)
+            return Top(_last(evaluate, at, step, low, high, scale), True, free)
         new = _search(evaluate, at, step, low, high)
         if new is None:
             return Top(at, concave and rise < 1e-8, free)
         at = new
     return Top(at, False, free)
+
+
+def _last(
+    evaluate: Callable[[Floats], Point], at: Point, step: Floats, low: Floats, high: Floats, scale: Floats
+) -> Point:
+    """Take the step that promises no rise any more: the value is at its rounding, but the slope still tells digits."""
+    theta = at.theta + step
+    if ((theta <= low) | (theta >= high))[step != 0].any():
+        return at
+    new = evaluate(theta)
+    moved = step != 0
+    flatter = np.abs(new.gradient * scale)[moved].max(initial=0.0) < np.abs(at.gradient * scale)[moved].max(initial=0.0)
+    return new if np.isfinite(new.value) and flatter else at
 
 
 def _newton(at: Point, free: Bools, scale: Floats) -> tuple[Floats, bool]:
