@@ -14,6 +14,8 @@ from alliance_stats.names import INTERCEPT
 
 #: Share of a column's variance that must be its own, beside the columns before it.
 _COLLINEAR = 1e-9
+#: Beyond this size products of predictors leave the range of numbers.
+_LARGEST = 1e100
 
 
 def refuse_constant_outcome(formula: Formula, value: float, n_rows: int) -> NoReturn:
@@ -52,12 +54,15 @@ def check_predictors(columns: Mapping[str, np.ndarray]) -> None:
     """Name every predictor that is constant, or a combination of those before it."""
     if not columns:
         raise DesignError("The model has no fixed effects at all; add 1 for an intercept.")
-    check_constant({name: (float(values.min()), float(values.max())) for name, values in columns.items()})
+    ranges = {name: (float(values.min()), float(values.max())) for name, values in columns.items()}
+    check_constant(ranges)
+    check_size(ranges)
     names = [name for name in columns if name != INTERCEPT]
     if len(names) > 1:
         rows = np.array([columns[name] for name in names])
         if INTERCEPT in columns:
             rows -= rows.mean(axis=1, keepdims=True)
+        rows /= np.abs(rows).max(axis=1, keepdims=True)  # products of large units would leave the range of numbers
         check_collinear(names, rows @ rows.T)
 
 
@@ -73,6 +78,23 @@ def check_constant(ranges: Mapping[str, tuple[float, float]]) -> None:
     if constant and (INTERCEPT in ranges or not all(constant.values())):
         values = ", ".join(f"{name!r} (always {value:g})" for name, value in constant.items())
         raise DesignError(f"{count(len(constant), 'predictor is', 'predictors are')} constant: {values}. Leave it out.")
+
+
+def check_size(ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse predictors whose squares leave the range of numbers.
+
+    Parameters
+    ----------
+    ranges : mapping of str to (float, float)
+        Least and largest value of each column.
+    """
+    far = {name: low if -low > high else high for name, (low, high) in ranges.items() if max(-low, high) > _LARGEST}
+    if far:
+        values = ", ".join(f"{name!r} ({value:g})" for name, value in far.items())
+        raise DesignError(
+            f"{count(len(far), 'predictor has', 'predictors have')} values beyond ±{_LARGEST:g}: {values}. Correct "
+            "them, or take another unit."
+        )
 
 
 def check_collinear(names: Sequence[str], products: np.ndarray) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError, DesignError, count
-from alliance_stats.meta.columns import require
+from alliance_stats.meta.columns import refuse, require
 from alliance_stats.meta.levels import EFFECT_LEVEL, Ints
 from alliance_stats.meta.multilevel_result import MultilevelResult
 from alliance_stats.meta.pool import pool
@@ -62,6 +62,8 @@ def _groups(effects: pd.DataFrame, by: str | None) -> tuple[list[object], Ints]:
     if by is None or (by == EFFECT_LEVEL and by not in effects.columns):  # every row is an effect of its own
         return list(effects.index), np.arange(len(effects))
     require(effects, by)
+    missing = effects[by].isna().to_numpy()
+    refuse(effects, missing, f"values of {by!r} are missing", "Fill them in, or leave these effects out.")
     codes, labels = pd.factorize(effects[by])
     if len(labels) < 2:
         raise DesignError(f"{by!r} has {count(len(labels), 'group')}: none can be left out.")
@@ -166,11 +168,24 @@ def cumulative(
     from alliance_stats.engine.pooling.many_fits import fit_growing
 
     if order is not None:
-        require(effects, order)
-        effects = effects.sort_values(order, kind="stable")
+        effects = _sorted(effects, order)
     result = pool(effects, method, test, level=level)
     fits = fit_growing(result.fit.effects, result.fit.method, test)
     return SensitivityFrame.of(_table(result, fits, "added", list(result.effects.index)), result, "cumulative")
+
+
+def _sorted(effects: pd.DataFrame, order: str) -> pd.DataFrame:
+    require(effects, order)
+    missing = effects[order].isna().to_numpy()
+    refuse(effects, missing, f"values of {order!r} are missing", "Fill them in, or leave these effects out.")
+    try:
+        return effects.sort_values(order, kind="stable")
+    except TypeError:
+        kinds = ", ".join(sorted({type(value).__name__ for value in effects[order]}))
+        raise DataError(
+            f"{count(len(effects), 'value')} of {order!r} cannot be put in order, being of different kinds ({kinds}). "
+            "Write all of them as numbers, or all as text."
+        ) from None
 
 
 def baujat(result: UnivariateResult | pd.DataFrame) -> SensitivityFrame:

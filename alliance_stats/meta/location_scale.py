@@ -10,8 +10,7 @@ import pandas as pd
 
 from alliance_stats.design.fixed_part import FixedPart
 from alliance_stats.errors import DataError, DesignError, count
-from alliance_stats.meta.columns import STUDY
-from alliance_stats.meta.pooled_result import arrays
+from alliance_stats.meta.pooled_result import arrays, n_studies
 from alliance_stats.meta.result import VARIANCES, MetaResult, first_coefficient
 from alliance_stats.meta.tidy import Floats, coefficients_table
 from alliance_stats.names import INTERCEPT
@@ -69,7 +68,7 @@ class LocationScaleResult(MetaResult):
         none = dict.fromkeys(("pi_low", "pi_high"), np.nan)
         values = {
             "k": len(self.effects),
-            "n_studies": self.effects[STUDY].nunique() if STUDY in self.effects.columns else len(self.effects),
+            "n_studies": n_studies(self.effects),
             **{name: row[name] for name in ("estimate", "std_error", "ci_low", "ci_high")},
             **none,
             **{"tau2": tau2, "tau2_ci_low": np.nan, "tau2_ci_high": np.nan, "i2": share, "h2": ratio},

@@ -13,6 +13,7 @@ from alliance_stats.errors import DataError, DesignError, count, did_you_mean
 from alliance_stats.meta.columns import EFFECT, take_effects
 from alliance_stats.meta.containment import containment_df
 from alliance_stats.meta.levels import Ints, columns_of, in_order, nested_in, read_random
+from alliance_stats.meta.multilevel_digits import beyond_digits, too_precise
 from alliance_stats.meta.multilevel_result import MultilevelResult
 from alliance_stats.meta.multilevel_setup import Structure, build
 from alliance_stats.meta.regress import parse_right_side
@@ -126,12 +127,15 @@ def _multilevel(asked: dict[str, Any], begin: Floats | None) -> MultilevelResult
         kept, (len(effects), np.asarray(rows)), paths, asked["V"], asked["rho"], asked["working"], subgroup
     )
     part = fixed_part(formula, structure.rows)
-    problem, peak = _fit(structure, part, method, begin)
     clusters, name = _clusters(structure, cluster, paths[0][0])
     robust, remark = _robust_kind(robust, structure, clusters, cluster is not None)
-    if remark:
-        structure = _remarked(structure, remark)
-    uncertainty = _uncertainty(problem, peak, part, structure, robust, clusters, name, test)
+    try:
+        problem, peak = _fit(structure, part, method, begin)
+        uncertainty = _uncertainty(problem, peak, part, structure, robust, clusters, name, test)
+    except np.linalg.LinAlgError:
+        raise beyond_digits(structure.rows) from None
+    for words in (remark, too_precise(structure.rows, peak.theta)):
+        structure = _remarked(structure, words) if words else structure
     return MultilevelResult(
         problem,
         peak,

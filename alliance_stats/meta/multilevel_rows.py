@@ -47,7 +47,10 @@ def residual_table(result: MultilevelResult) -> pd.DataFrame:
     total = result.structure.covariance.blocks(single, result.peak.theta)[:, 0, 0]
     turned = at.inverse @ x
     error = np.sqrt(np.maximum(total - (x * turned).sum(axis=0), 0.0))
-    columns = {"fitted": fitted, "residual": residual, "std_error": error, "rstandard": residual / error}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # an effect that alone fixes a coefficient has no residual to standardise: missing
+        standard = np.where(error > 0, residual / error, np.nan)
+    columns = {"fitted": fitted, "residual": residual, "std_error": error, "rstandard": standard}
     frame = pd.DataFrame({**columns, "hat": (turned * at.solved_x).sum(axis=0)}, index=result.structure.rows.index)
     return frame.iloc[np.argsort(result.structure.order)]
 

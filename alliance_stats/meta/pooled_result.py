@@ -124,8 +124,8 @@ class UnivariateResult(MetaResult):
 
     @property
     def n_studies(self) -> int:
-        """Studies: different values of the column ``study``, or effects where there is none."""
-        return self.effects[STUDY].nunique() if STUDY in self.effects.columns else len(self.effects)
+        """Studies: different values of the column ``study``; an effect without one counts as a study of its own."""
+        return n_studies(self.effects)
 
     def tau2_interval(self, kind: str = "q-profile", level: float | None = None) -> tuple[float, float]:
         """Interval of τ².
@@ -269,7 +269,7 @@ class UnivariateResult(MetaResult):
             found.append(
                 f"With {fit.effects.k} effects, tests that take τ² as known are too lenient; test='knha' allows for it."
             )
-        repeated = self.effects[STUDY].duplicated().sum() if STUDY in self.effects.columns else 0
+        repeated = self.effects[STUDY].dropna().duplicated().sum() if STUDY in self.effects.columns else 0
         if repeated:
             found.append(
                 f"{repeated} of {fit.effects.k} effects come from a study that has another one here, and were taken as "
@@ -287,6 +287,13 @@ def transformed(frame: pd.DataFrame, back: str, tau2: float) -> pd.DataFrame:
         how = "tanh" if back == "integral" and name.startswith("pi_") else back
         carried[name] = carried_back(frame[name].to_numpy(np.float64), how, tau2)
     return carried.assign(std_error=np.nan)
+
+
+def n_studies(effects: pd.DataFrame) -> int:
+    """Different values of the column ``study``; effects without one count as studies of their own."""
+    if STUDY not in effects.columns:
+        return len(effects)
+    return int(effects[STUDY].nunique() + effects[STUDY].isna().sum())
 
 
 def scale_of(measure: str) -> str | None:

@@ -195,10 +195,10 @@ def given_covariance(V: object, kept: pd.DataFrame, n: int, kept_rows: Ints, stu
     DataError
         If it does not fit the rows, joins effects of different studies, is not symmetric or not positive definite.
     """
-    labels = [str(code) for code in range(int(study.max()) + 1)]
+    labels = _studies(kept, study)
     if isinstance(V, SamplingCovariance):
         return _again(V, kept, study)
-    values = np.asarray(V, dtype=np.float64)
+    values = _as_numbers(V)
     if values.shape != (n, n):
         raise DataError(
             f"V has the shape {values.shape}; {count(n, 'row')} of effects need {n} × {n}. Give the matrix of all "
@@ -206,6 +206,12 @@ def given_covariance(V: object, kept: pd.DataFrame, n: int, kept_rows: Ints, stu
         )
     rows = np.arange(n) if len(kept) == n else kept_rows
     values = values[np.ix_(rows, rows)]
+    if not np.isfinite(values).all():
+        i, j = np.argwhere(~np.isfinite(values))[0]
+        raise DataError(
+            f"{int((~np.isfinite(values)).sum())} of {values.size} values of V are missing or infinite (first: rows "
+            f"{kept.index[i]} and {kept.index[j]}). Set covariances of different studies to 0, and give all others."
+        )
     if not np.allclose(values, values.T, rtol=1e-10, atol=0):
         raise DataError("V is not symmetric. Give variances on the diagonal, and each covariance on both sides.")
     outside = (study[:, None] != study) & (values != 0)
@@ -222,6 +228,25 @@ def given_covariance(V: object, kept: pd.DataFrame, n: int, kept_rows: Ints, stu
     found = SamplingCovariance(study, matrices, kept.index, "as given")
     check_definite(found, labels)
     return found
+
+
+def _as_numbers(V: object) -> Floats:
+    try:
+        return np.asarray(V, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"V is no matrix of numbers ({type(V).__name__}). Give a k × k array or DataFrame, or make one with "
+            "sampling_covariance()."
+        ) from None
+
+
+def _studies(kept: pd.DataFrame, study: Ints) -> list[str]:
+    """Names of the studies, where the frame has them, else of the first row of each."""
+    first = np.unique(study, return_index=True)[1]
+    names = kept[STUDY] if STUDY in kept.columns else kept.index
+    return (
+        [str(one) for one in names[first]] if isinstance(names, pd.Index) else [str(one) for one in names.iloc[first]]
+    )
 
 
 def _again(V: SamplingCovariance, kept: pd.DataFrame, study: Ints) -> SamplingCovariance:

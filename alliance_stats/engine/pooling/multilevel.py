@@ -87,8 +87,10 @@ class Evaluation:
         spare = of.k - of.p if of.restricted else of.k
         value = -0.5 * (spare * np.log(2 * np.pi) + self.factored.log_det + self.q)
         if of.restricted:
-            value -= 0.5 * float(np.log(self.gram[0, 0]) if of.p == 1 else np.linalg.slogdet(self.gram)[1])
-        return float(value)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                value -= 0.5 * float(np.log(self.gram[0, 0]) if of.p == 1 else np.linalg.slogdet(self.gram)[1])
+        # where rounding leaves no positive definite covariance there is no likelihood
+        return float(value) if np.isfinite(value) else float("-inf")
 
     @lazy
     def slope(self) -> Floats:

@@ -100,7 +100,24 @@ def _ends(
     highest: Callable[[float], float],
     again: Callable[[], None],
 ) -> tuple[float, float]:
-    """Where ``highest`` falls by χ²₁/2 below the peak, on both sides; ``again`` makes it start from the peak."""
+    """Where ``highest`` falls by χ²₁/2 below the peak, on both sides; ``again`` makes it start from the peak.
+
+    Both are missing where rounding hides the likelihood.
+    """
+    try:
+        return _both_ends(of, peak, estimate, level, highest, again)
+    except np.linalg.LinAlgError:  # beside the variances tried, sampling errors leave no digits
+        return float("nan"), float("nan")
+
+
+def _both_ends(
+    of: Problem,
+    peak: Peak,
+    estimate: float,
+    level: float,
+    highest: Callable[[float], float],
+    again: Callable[[], None],
+) -> tuple[float, float]:
     goal = peak.at.value - 0.5 * float(chdtri(1, 1 - level))
 
     def excess(value: float) -> float:
@@ -108,6 +125,8 @@ def _ends(
 
     scale = _scale(of)
     near = _CLOSE * scale  # in units of the effects: what is close for correlations is far for tiny units
+    if excess(estimate) <= 0:  # rounding hides the peak
+        return float("nan"), float("nan")
     low = 0.0
     if estimate > 0 and excess(0.0) < 0:
         again()

@@ -158,7 +158,7 @@ def tau2_error(effects: Effects, method: str, tau2: float) -> float:
         spread = 2 * spare + 4 * tau2 * trace_p + 2 * tau2**2 * trace_pp
         weights = float(fixed.first.one[0])
         divisor = {"DL": trace_p, "HS": weights, "HSk": weights * spare / k}[method]
-        return float(np.sqrt(spread) / divisor)
+        return float(np.sqrt(spread) / divisor) if spread >= 0 else float("nan")  # below 0: digits are lost
     if method == "HE":
         return _hedges_error(effects, tau2)
     if method == "SJ":

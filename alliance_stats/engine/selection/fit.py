@@ -83,7 +83,7 @@ def _finished(top: Top, p: int, held: Bools, size: Floats) -> SelectionFit:
     for chosen in (~held, top.free, top.free & known):
         own = np.flatnonzero(chosen)
         information = -top.at.hessian[np.ix_(own, own)]
-        if own.size and np.linalg.eigvalsh(_unit(information))[0] > 1e-12:
+        if own.size and np.isfinite(information).all() and np.linalg.eigvalsh(_unit(information))[0] > 1e-12:
             covariance[np.ix_(own, own)] = np.linalg.inv(information)
             break
     return SelectionFit(theta[:p], float(theta[p]), theta[p + 1 :], covariance, top.free, top.at.value, top.converged)

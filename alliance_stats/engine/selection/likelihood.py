@@ -69,10 +69,12 @@ def evaluate(of: Problem, theta: Floats) -> Point:
     own = of.weights.log_own(delta)
     log_a, slope_a, bend_a = _log_probability(of.weights, mu, s, delta)
     r = of.y - mu
-    log_f = -0.5 * np.log(2 * np.pi * spread) - 0.5 * r**2 / spread
+    with np.errstate(over="ignore"):
+        log_f = -0.5 * np.log(2 * np.pi * spread) - 0.5 * r**2 / spread
     counts = np.ones(r.size) if of.counts is None else of.counts
     taken = counts > 0
-    value = float(counts[taken] @ (own.value + log_f - log_a)[taken])
+    with np.errstate(invalid="ignore"):  # far off, densities and probabilities vanish together: no place to be
+        value = float(counts[taken] @ (own.value + log_f - log_a)[taken])
     # inner parameters of each effect: its mean, its variance, δ
     inner = np.empty((r.size, 2 + delta.size))
     inner[:, 0] = r / spread
@@ -91,7 +93,7 @@ def evaluate(of: Problem, theta: Floats) -> Point:
     hessian[:p, p:] = x.T @ (c[:, None] * bend[:, 0, 1:])
     hessian[p:, :p] = hessian[:p, p:].T
     hessian[p:, p:] = np.einsum("k,kij->ij", c, bend[:, 1:, 1:])
-    usable = np.isfinite(gradient).all() and np.isfinite(hessian).all()
+    usable = np.isfinite(value) and np.isfinite(gradient).all() and np.isfinite(hessian).all()
     return Point(theta, value if usable else -np.inf, gradient, hessian)
 
 

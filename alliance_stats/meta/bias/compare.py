@@ -138,7 +138,8 @@ def compare(
     115-144.
     """
     check_alternative(alternative, ("greater", "less"))
-    observed = pooled(effects, 3, "a comparison of corrections", level=level)
+    study = cluster_of(effects, cluster)
+    observed = pooled(effects, 3, "a comparison of corrections", [study], level=level)
     kept = observed.effects
     study = cluster_of(kept, cluster)
     boot = {"n_boot": n_boot, "seed": seed, "progress": progress}

@@ -221,7 +221,8 @@ def egger(
     if model not in MODELS:
         raise DataError(f"No model {model!r}. {did_you_mean(model, MODELS)}")
     least = 3 if model == "multiplicative" or test != "z" else 2
-    observed = pooled(effects, max(least, 3), "Egger's test", method=method, test=test, level=level)
+    needs = [*parse_right_side(mods or "1").variables, cluster_of(effects, cluster)]
+    observed = pooled(effects, max(least, 3), "Egger's test", needs, method=method, test=test, level=level)
     frame = with_precision(observed.effects, predictor, n)
     fit = fit_precision(frame, predictor, model, mods, observed, cluster, rho)
     return EggerResult(observed, fit, predictor, model, mods or "")
@@ -289,7 +290,9 @@ def cluster_of(frame: pd.DataFrame, cluster: str | None) -> str | None:
     if cluster != AUTO:
         require(frame, cluster)
         return cluster
-    return STUDY if repeated(frame) else None
+    require(frame)
+    # a study without a name has nobody to share it with
+    return STUDY if STUDY in frame.columns and repeated(frame.dropna(subset=STUDY)) else None
 
 
 def _multiplicative(frame: pd.DataFrame, right: str, study: str | None, rho: float, level: float) -> PrecisionFit:

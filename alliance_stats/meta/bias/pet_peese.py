@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from alliance_stats.errors import DataError, count, did_you_mean
-from alliance_stats.meta.bias.egger import AUTO, MODELS, PrecisionFit, fit_precision, with_precision
+from alliance_stats.meta.bias.egger import AUTO, MODELS, PrecisionFit, cluster_of, fit_precision, with_precision
 from alliance_stats.meta.bias.result import BiasResult, as_independent, check_alternative, pooled
 from alliance_stats.names import INTERCEPT
 
@@ -122,7 +122,7 @@ def pet_peese(
     check_alternative(alternative, ("greater", "less"))
     if not 0 < alpha < 1:
         raise DataError(f"alpha is {alpha!r}; it lies between 0 and 1, e.g. 0.05.")
-    observed = pooled(effects, 3, "PET-PEESE", method=method, test=test, level=level)
+    observed = pooled(effects, 3, "PET-PEESE", [cluster_of(effects, cluster)], method=method, test=test, level=level)
     fits = [
         fit_precision(with_precision(observed.effects, name, "n"), name, model, None, observed, cluster, rho)
         for name in ("sei", "vi")

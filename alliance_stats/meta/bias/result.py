@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import DataError, DesignError, count, did_you_mean
-from alliance_stats.meta.columns import STUDY
+from alliance_stats.meta.columns import EFFECT, STUDY, require
 from alliance_stats.meta.pool import PooledResult, pool
 from alliance_stats.meta.result import VARIANCES, MetaResult
 
@@ -92,7 +92,9 @@ class BiasResult(MetaResult):
         """Rows left out, and effects of the same study."""
         found = []
         if self.observed.n_dropped:
-            found.append(f"{count(self.observed.n_dropped, 'row')} without effect or variance left out.")
+            found.append(
+                f"{count(self.observed.n_dropped, 'row')} without effect, variance or a column that is needed left out."
+            )
         return (*found, *self._remarks())
 
     def _remarks(self) -> tuple[str, ...]:
@@ -106,7 +108,7 @@ class BiasResult(MetaResult):
 
 def repeated(effects: pd.DataFrame, study: str = STUDY) -> int:
     """Effects of a study that has another one before them."""
-    return int(effects[study].duplicated().sum()) if study in effects.columns else 0
+    return int(effects[study].dropna().duplicated().sum()) if study in effects.columns else 0
 
 
 def as_independent(n: int, way_out: str) -> tuple[str, ...]:
@@ -118,15 +120,28 @@ def as_independent(n: int, way_out: str) -> tuple[str, ...]:
             f"independent: {way_out}",)  # fmt: skip
 
 
-def pooled(effects: pd.DataFrame, least: int, what: str, **how: object) -> PooledResult:
+def pooled(
+    effects: pd.DataFrame, least: int, what: str, needs: Sequence[str | None] = (), **how: object
+) -> PooledResult:
     """Pool the effects as they are, and refuse too few.
+
+    Rows that lack a value of a column in ``needs`` (moderators, studies) are left out, and counted.
 
     Raises
     ------
     DesignError
         If there are fewer than ``least`` effects.
     """
-    result = pool(effects, **how)  # type: ignore[arg-type]
+    named = [name for name in dict.fromkeys(needs) if name is not None and name != EFFECT]
+    kept = effects
+    if named:
+        require(effects, *named)
+        kept = effects.dropna(subset=named)
+        if kept.empty and len(effects):
+            raise DataError(f"0 of {count(len(effects), 'row')} have all named columns: {', '.join(named)}.")
+    result = pool(kept, **how)  # type: ignore[arg-type]
+    if len(kept) < len(effects):
+        result = replace(result, n_dropped=len(effects) - len(result.effects))
     k = len(result.effects)
     if k < least:
         raise DesignError(f"{count(k, 'effect')}: {what} needs at least {least}.")

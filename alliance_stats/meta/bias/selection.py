@@ -13,7 +13,7 @@ from alliance_stats.design.fixed_part import fixed_part
 from alliance_stats.errors import DataError, DesignError, count, did_you_mean
 from alliance_stats.meta.bias.result import check_alternative, pooled
 from alliance_stats.meta.bias.selection_result import Bootstrap, SelectionResult
-from alliance_stats.meta.columns import EFFECT, require
+from alliance_stats.meta.columns import require
 from alliance_stats.meta.pooled_result import arrays
 from alliance_stats.meta.regress import parse_right_side
 
@@ -117,9 +117,8 @@ def selection(
     if name == "Vevea-Woods" and alternative == "two-sided":
         raise DataError("Vevea-Woods weights for both tails are those of tails=2; leave alternative= at 'greater'.")
     part_of = parse_right_side(mods or "1")
-    observed = pooled(
-        _complete(effects, part_of.variables), 3, "a selection model", method="EE" if equal else "ML", level=level
-    )
+    needs = [*part_of.variables, cluster]
+    observed = pooled(effects, 3, "a selection model", needs, method="EE" if equal else "ML", level=level)
     kept = observed.effects
     part = fixed_part(part_of, kept)
     sign = -1.0 if alternative == "less" else 1.0
@@ -138,14 +137,6 @@ def selection(
     return SelectionResult(
         observed, fit, null.log_likelihood, part, function, name, alternative, severity, tails, equal, mods or "", boot
     )
-
-
-def _complete(effects: pd.DataFrame, variables: Sequence[str]) -> pd.DataFrame:
-    named = [one for one in variables if one != EFFECT]
-    if not named:
-        return effects
-    require(effects, *named)
-    return effects.dropna(subset=named)
 
 
 def _model_name(model: str) -> str:
