@@ -247,7 +247,8 @@ def expand(
             raise error.__cause__ from None
         lines = user_names(str(error.__cause__ or error), names, texts).splitlines()
         reason = lines[0] if lines else type(error).__name__
-        raise DataError(f"{expression!r} cannot be computed from the data: {reason}") from error
+        said = f"{expression!r} cannot be computed from the data: {reason.rstrip('.')}"
+        raise DataError(f"{said}. Correct the values, or the formula.") from error
     columns = {
         INTERCEPT if name == "Intercept" else user_names(str(name), names, texts): matrix[name].to_numpy(float)
         for name in matrix.columns

@@ -88,12 +88,13 @@ def check_size(ranges: Mapping[str, tuple[float, float]]) -> None:
     ranges : mapping of str to (float, float)
         Least and largest value of each column.
     """
-    far = {name: low if -low > high else high for name, (low, high) in ranges.items() if max(-low, high) > _LARGEST}
+    sizes = {name: low if -low > high else high for name, (low, high) in ranges.items()}
+    far = {name: size for name, size in sizes.items() if not 1 / _LARGEST <= abs(size) <= _LARGEST}
     if far:
         values = ", ".join(f"{name!r} ({value:g})" for name, value in far.items())
         raise DesignError(
-            f"{count(len(far), 'predictor has', 'predictors have')} values beyond ±{_LARGEST:g}: {values}. Correct "
-            "them, or take another unit."
+            f"{count(len(far), 'predictor has', 'predictors have')} a largest value beyond ±{_LARGEST:g} or below "
+            f"±{1 / _LARGEST:g}: {values}. Correct the values, or take another unit."
         )
 
 

@@ -13,7 +13,7 @@ from alliance_stats.errors import DataError, DesignError, count, did_you_mean
 from alliance_stats.meta.columns import EFFECT, take_effects
 from alliance_stats.meta.containment import containment_df
 from alliance_stats.meta.levels import Ints, columns_of, in_order, nested_in, read_random
-from alliance_stats.meta.multilevel_digits import beyond_digits, too_precise
+from alliance_stats.meta.multilevel_digits import beyond_digits, check_residuals, too_precise
 from alliance_stats.meta.multilevel_result import MultilevelResult
 from alliance_stats.meta.multilevel_setup import Structure, build
 from alliance_stats.meta.regress import parse_right_side
@@ -282,4 +282,5 @@ def _uncertainty(
         solved=peak.at.solved_moderators,
     )
     found = robust_covariance(of, robust)
+    check_residuals(found.covariance, covariance, problem.k)
     return Uncertainty(found.covariance, np.inf, found)

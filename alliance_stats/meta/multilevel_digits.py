@@ -5,11 +5,35 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from alliance_stats.errors import DataError, count
+from alliance_stats.errors import DataError, DesignError, count
 from alliance_stats.meta.columns import EFFECT, VARIANCE, Floats
 
 #: Sampling variances below this share of the variance of true effects leave few digits to tell variances by.
 _FEW_DIGITS = 1e-8
+#: Standard errors from residuals, below this share of those that sampling errors make, are rounding.
+_ROUNDING = 1e-10
+
+
+def check_residuals(covariance: Floats, by_model: Floats, k: int) -> None:
+    """Refuse standard errors that rest on residuals where there are none.
+
+    Parameters
+    ----------
+    covariance, by_model : ndarray of shape (p, p)
+        Of the coefficients: from residuals, and from the sampling errors of the model.
+    k : int
+        Effects.
+
+    Raises
+    ------
+    DesignError
+        If every standard error from residuals is 0 but for rounding.
+    """
+    if (np.diag(covariance) <= _ROUNDING**2 * np.diag(by_model)).all():
+        raise DesignError(
+            f"All {k} effects lie on the model exactly, so standard errors from residuals (robust or multiplicative) "
+            "are 0. Use robust=None or model='random', and check whether one effect was entered several times."
+        )
 
 
 def beyond_digits(rows: pd.DataFrame) -> DataError:

@@ -256,7 +256,10 @@ class UnivariateResult(MetaResult):
             found.append(f"{count(self.n_dropped, 'row')} without effect, variance or moderator left out.")
         if not fit.converged:
             found.append("The estimator of τ² did not converge: these numbers are not final.")
-        if fit.method != "EE" and fit.q_df > 0 and np.isnan(self.tau2_interval()[0]):
+        low, high = self.tau2_interval()
+        if np.isnan(high) and not np.isnan(low):
+            found.append("The upper end of the Q-profile interval of τ² could not be found: variances differ too much.")
+        if fit.method != "EE" and fit.q_df > 0 and np.isnan(low):
             found.append(
                 "The effects vary less than their sampling errors alone explain, so the Q-profile interval of τ² "
                 "is empty."

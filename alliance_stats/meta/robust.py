@@ -14,6 +14,7 @@ from alliance_stats.errors import DataError, DesignError, count, did_you_mean
 from alliance_stats.meta.coefficient_tests import CoefficientTests
 from alliance_stats.meta.columns import EFFECT, STUDY, take_effects
 from alliance_stats.meta.levels import Ints
+from alliance_stats.meta.multilevel_digits import check_residuals
 from alliance_stats.meta.pooled_result import arrays
 from alliance_stats.meta.regress import parse_right_side
 from alliance_stats.meta.result import VARIANCES, first_coefficient
@@ -212,6 +213,7 @@ def robust(
     working = lambda places: (1 / w[places])[:, :, None] * np.eye(places.shape[1])  # noqa: E731
     of = Clusters(x, y - x @ beta, inverse, batches(codes), working)
     found = robust_covariance(of, "CR2" if small else "CR1p")
+    check_residuals(found.covariance, inverse, len(kept))
     uncertainty = Uncertainty(found.covariance, float(n - p), found if small else None)
     return RobustResult(
         beta,

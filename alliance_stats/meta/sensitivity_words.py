@@ -157,12 +157,29 @@ def _listed(names: list[str]) -> str:
 def sensitivity_notes(frame: SensitivityFrame) -> tuple[str, ...]:
     """Notes of the fit, and fits that could not be made."""
     missing = _missing(frame)
+    known = frame.fit.notes() + _without_residuals(frame)
     if not len(missing):
-        return frame.fit.notes()
+        return known
     labels = _listed([str(name) for name in missing])
     verb = "is" if len(missing) == 1 else "are"
     said = f"{count(len(missing), 'fit')} could not be made, and {verb} missing: without {labels}."
-    return (*frame.fit.notes(), said)
+    return (*known, said)
+
+
+def _without_residuals(frame: SensitivityFrame) -> tuple[str, ...]:
+    """Say why standard errors or tests are missing where estimates are not."""
+    if "std_error" not in frame.columns:
+        return ()
+    alone = int((frame["df"] <= 0).sum())
+    said = (f"{count(alone, 'test')} missing: no degrees of freedom are left for it. Use test='z'.",) if alone else ()
+    n = int((frame["estimate"].notna() & frame["std_error"].isna()).sum())
+    if not n:
+        return said
+    return (
+        *said,
+        f"{count(n, 'standard error')} missing: the effects of these fits are alike, and leave no residuals for Knapp "
+        "and Hartung's factor. Use test='adhoc'.",
+    )
 
 
 def _missing(frame: SensitivityFrame) -> pd.Index:

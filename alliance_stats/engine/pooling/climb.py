@@ -160,7 +160,11 @@ def _search(of: Problem, at: Evaluation, step: Floats) -> tuple[Evaluation | Non
         theta = np.maximum(at.theta + size * step, 0.0)
         if np.array_equal(theta, at.theta):
             return None, tries
-        new = Evaluation(of, theta)
+        try:
+            new = Evaluation(of, theta)
+        except np.linalg.LinAlgError:  # too far: beside these variances sampling errors leave no digits
+            size /= 2
+            continue
         if new.value >= at.value - noise and np.isfinite(new.value):
             # within rounding of the peak the slope decides
             inside = (theta > 0) | (at.theta > 0)

@@ -30,7 +30,7 @@ class ManyFits:
         Effects in each subset.
     beta : ndarray of shape (n, p)
     covariance : ndarray of shape (n, p, p)
-        With Knapp and Hartung's factor in it, where the test has one.
+        With Knapp and Hartung's factor in it, where the test has one; missing where there are no residuals for it.
     scale, tau2, q, i2, h2 : ndarray of shape (n,)
         As in :class:`alliance_stats.engine.pooling.regression.Regression`.
     converged : ndarray of bool, shape (n,)
@@ -45,6 +45,10 @@ class ManyFits:
     i2: Floats
     h2: Floats
     converged: Bools
+
+
+#: Share of the squares of all effects below which those of residuals are rounding.
+_ROUNDING = 1e-13
 
 
 def pieces(n: int, k: int) -> Iterator[slice]:
@@ -97,6 +101,8 @@ def _fit_sets(sets: Sets, method: str, test: str, start: float | None) -> ManyFi
             i2, h2 = 100 * np.maximum(0.0, 1 - spare / fixed.q), fixed.q / spare
         else:
             i2, h2 = 100 * estimate.value / (typical + estimate.value), estimate.value / typical + 1
+    if test == "knha":  # effects that are alike but for rounding leave no residuals, and standard errors of 0
+        scale = np.where(~alone & (at.q <= _ROUNDING * at.first.yy), np.nan, scale)
     scale = np.maximum(scale, 1.0) if test == "adhoc" else scale
     return ManyFits(
         k.astype(np.float64),
@@ -104,7 +110,7 @@ def _fit_sets(sets: Sets, method: str, test: str, start: float | None) -> ManyFi
         effects.covariance(at.inverse) * scale[:, None, None],
         scale,
         np.where(np.isnan(at.beta[:, 0]), np.nan, estimate.value),
-        np.where(alone, 0.0, fixed.q),
+        np.where(alone, 0.0, np.maximum(fixed.q, 0.0)),
         np.where(alone, 0.0, i2),
         np.where(alone, 1.0, h2),
         estimate.converged,

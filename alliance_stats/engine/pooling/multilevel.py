@@ -75,6 +75,8 @@ class Evaluation:
         self.solved_x = solved[:-1]  # M⁻¹ X
         gram = self.solved_x @ of.rows.T  # X'M⁻¹ [X y]
         self.gram = 0.5 * (gram[:, :-1] + gram[:, :-1].T)
+        if of.p == 1 and not self.gram[0, 0] > 0:
+            raise np.linalg.LinAlgError("X'M⁻¹X is not positive")
         self.inverse = 1 / self.gram if of.p == 1 else np.linalg.inv(self.gram)
         self.beta = self.inverse @ gram[:, -1]
         self.py = solved[-1] - self.beta @ self.solved_x  # P y

@@ -65,7 +65,7 @@ class Regression:
     @lazy
     def q(self) -> float:
         """Cochran's Q of the residuals at τ² = 0."""
-        return self._fixed[0] if self.q_df > 0 else 0.0
+        return max(self._fixed[0], 0.0) if self.q_df > 0 else 0.0  # rounding may leave it below 0
 
     @lazy
     def typical_v(self) -> float:
@@ -75,7 +75,11 @@ class Regression:
     @lazy
     def tau2_error(self) -> float:
         """Standard error of τ² by its large-sample variance; NaN where none is known."""
-        return tau2_error(self.effects, self.method, self.tau2) if self.q_df > 0 else float("nan")
+        if self.q_df <= 0:
+            return float("nan")
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            error = tau2_error(self.effects, self.method, self.tau2)
+        return error if np.isfinite(error) else float("nan")  # beyond the range of numbers
 
     @property
     def i2(self) -> float:
@@ -162,7 +166,7 @@ def q_profile(fit: Regression, level: float = 0.95) -> tuple[float, float]:
     -------
     low, high : float
         ``low`` is 0 where q(0) lies below the upper quantile. Both are NaN where q(0) lies below the lower one: the
-        effects then vary less than any τ² ≥ 0 explains, and the interval is empty.
+        effects then vary less than any τ² ≥ 0 explains, and the interval is empty. An end that was not found is NaN.
 
     References
     ----------
@@ -174,8 +178,9 @@ def q_profile(fit: Regression, level: float = 0.95) -> tuple[float, float]:
     target = np.array([chdtri(fit.q_df, tail), chdtri(fit.q_df, 1 - tail)])
     if fit.q < target[1]:
         return float("nan"), float("nan")
-    found, _ = solve_q(Subsets(fit.effects, np.ones((2, fit.effects.k), bool)), target)
-    return float(found[0]), float(found[1])
+    found, good = solve_q(Subsets(fit.effects, np.ones((2, fit.effects.k), bool)), target)
+    low, high = np.where(good, found, np.nan)
+    return float(low), float(high)
 
 
 def profile_likelihood(fit: Regression, level: float = 0.95) -> tuple[float, float]:

@@ -222,7 +222,8 @@ class LowRankFactored:
             direction = self.solve(term.vector[None])[0]
             inner = term.sums(direction[None])[0]
             share = weights * inner
-            log_det += float(np.log1p(share).sum())
+            with np.errstate(divide="ignore", invalid="ignore"):  # no determinant where rounding makes it negative
+                log_det += float(np.log1p(share).sum())
             part = Term(term.codes, direction, term.parameter)
             # the same groups: no need to look for them again
             vars(part).update(starts=term.starts, each=term.each, _ones=False)

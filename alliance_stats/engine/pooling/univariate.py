@@ -58,7 +58,8 @@ def estimate_tau2(sets: Sets, method: str, start: float | None = None) -> Tau2:
     if method == "EE":
         return Tau2(np.zeros(n), np.ones(n, bool))
     if method in ("ML", "REML"):
-        value, converged = maximise(sets, method == "REML", start)
+        with np.errstate(invalid="ignore"):  # sets without degrees of freedom have no information on τ²
+            value, converged = maximise(sets, method == "REML", start)
     elif method in ("EB", "PM", "PMM"):
         some = np.maximum(spare, 1.0)  # sets without degrees of freedom have no root; theirs is not used
         target = chdtri(some, 0.5) if method == "PMM" else some

@@ -49,6 +49,8 @@ class Point:
     hessian: Floats
 
 
+# far off, densities and probabilities vanish together: such points have no likelihood, and no climb ends there
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def evaluate(of: Problem, theta: Floats) -> Point:
     """Evaluate the log-likelihood ``Σ log w(pᵢ) + log f(yᵢ; xᵢβ, vᵢ + τ²) − log Aᵢ``.
 
@@ -69,12 +71,10 @@ def evaluate(of: Problem, theta: Floats) -> Point:
     own = of.weights.log_own(delta)
     log_a, slope_a, bend_a = _log_probability(of.weights, mu, s, delta)
     r = of.y - mu
-    with np.errstate(over="ignore"):
-        log_f = -0.5 * np.log(2 * np.pi * spread) - 0.5 * r**2 / spread
+    log_f = -0.5 * np.log(2 * np.pi * spread) - 0.5 * r**2 / spread
     counts = np.ones(r.size) if of.counts is None else of.counts
     taken = counts > 0
-    with np.errstate(invalid="ignore"):  # far off, densities and probabilities vanish together: no place to be
-        value = float(counts[taken] @ (own.value + log_f - log_a)[taken])
+    value = float(counts[taken] @ (own.value + log_f - log_a)[taken])
     # inner parameters of each effect: its mean, its variance, δ
     inner = np.empty((r.size, 2 + delta.size))
     inner[:, 0] = r / spread

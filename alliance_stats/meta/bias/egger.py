@@ -15,6 +15,7 @@ from alliance_stats.errors import DataError, DesignError, count, did_you_mean
 from alliance_stats.meta.bias.result import BiasResult, as_independent, pooled, repeated
 from alliance_stats.meta.columns import EFFECT, STUDY, VARIANCE, numbers, refuse, require
 from alliance_stats.meta.multilevel import multilevel, refit
+from alliance_stats.meta.multilevel_digits import check_residuals
 from alliance_stats.meta.pool import PooledResult
 from alliance_stats.meta.pooled_result import arrays
 from alliance_stats.meta.regress import parse_right_side, regress
@@ -304,6 +305,7 @@ def _multiplicative(frame: pd.DataFrame, right: str, study: str | None, rho: flo
     if spare < 1:
         raise DesignError(f"{count(len(y), 'effect')} and {len(part.names)} coefficients leave no degrees of freedom.")
     fit = least_squares(y, v, part.matrix)
+    check_residuals(fit.covariance, fit.inverse, len(y))
     if study is None:
         table = coefficients_table(part.names, fit.beta, np.sqrt(np.diag(fit.covariance)), float(spare), level)
         return PrecisionFit(table, np.nan, fit.factor, False, True)

@@ -206,6 +206,11 @@ class SelectionResult(BiasResult):
             found.append(f"{self.boot.n_failed} draws could not be fitted and were left out.")
         if not self.fit.converged:
             found.append("The likelihood was not maximised: these numbers are not final.")
+        if np.isnan(self._limits[0][: self.fit.beta.size]).any():
+            found.append(
+                "Standard errors of coefficients are missing: the likelihood is flat in a direction that joins them. "
+                "Take moderators as deviations from their means, or leave some out."
+            )
         mean = self.observed.fit.beta[0] * self._sign
         if self.alternative != "two-sided" and mean < 0 and not self.mods:
             found.append(
