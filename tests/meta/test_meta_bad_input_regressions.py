@@ -200,3 +200,27 @@ def test_residuals_of_effects_that_fix_a_coefficient_have_no_standard_score():
     found = meta.multilevel(frame, "study", mods="0 + g", robust=None, rho=0.0).residuals()
     assert np.isfinite(found["rstandard"].iloc[1:]).all()
     assert not np.isinf(found["rstandard"]).any()
+
+
+def test_a_fit_of_egger_or_pet_peese_that_did_not_converge_is_said_to_be_none():
+    from dataclasses import replace
+
+    egger, line = bias.egger(effects()), bias.pet_peese(effects())
+    assert not any("not final" in note for note in (*egger.notes(), *line.notes()))
+    assert any("not final" in note for note in replace(egger, fit=replace(egger.fit, converged=False)).notes())
+    for which in ("pet", "peese"):
+        poor = replace(line, **{which: replace(getattr(line, which), converged=False)})
+        assert any("not final" in note for note in poor.notes())
+
+
+#: As drawn: effects a thousandth of their standard errors, with which the average information is next to none.
+ALIKE = [1.80, 1.32, 0.36, -1.21, -0.00, 0.66, -1.29, 0.40, 0.43, 0.70, -1.18, -0.66]
+THEIR_ERRORS = [6.73, 3.43, 1.37, 1.15, 8.32, 9.21, 6.46, 7.57, 5.89, 9.42, 8.34, 1.02]
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_effects_far_more_alike_than_their_errors_have_variances_of_exactly_zero(unit):
+    y, v = np.array(ALIKE) * 1e-3 * unit, np.array(THEIR_ERRORS) * unit**2
+    result = meta.multilevel(pd.DataFrame({"yi": y, "vi": v, "study": np.arange(12) // 3}))
+    assert result.glance()["converged"].iloc[0]
+    assert (result.variance()["variance"] == 0).all()

@@ -108,6 +108,12 @@ def _climb(of: Problem, at: Evaluation, free: Bools, scale: float, used: int) ->
             return Peak(at, True, used, information)
         new, tries = _search(of, at, step)
         used += tries
+        falls = inside & (at.slope < 0) & (at.theta > 0)
+        if new is None and falls.any():
+            # effects more alike than their errors leave hardly any average information: Newton's step is then no
+            # guide, and variances of negative slope are tried at 0
+            new, tries = _search(of, at, np.where(falls, -at.theta, 0.0))
+            used += tries
         if new is None:  # no step raises the likelihood: rounding is all that is left, or something is wrong
             rest = float(at.slope[inside] @ step[inside])
             return Peak(at, abs(rest) <= 1e-10, used, information)

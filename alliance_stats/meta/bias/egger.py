@@ -71,6 +71,10 @@ class PrecisionFit:
     converged: bool
     levels: MultilevelResult | None = None
 
+    def remarks(self) -> tuple[str, ...]:
+        """What to say where the fit is none."""
+        return () if self.converged else ("The fit did not converge: these numbers are not final.",)
+
     def row(self, term: str) -> pd.Series:
         """One coefficient."""
         return self.table[self.table["term"] == term].iloc[0]
@@ -148,6 +152,7 @@ class EggerResult(BiasResult):
                 f"Effects ({measure}) depend on their own sampling variances, so that this test finds asymmetry where "
                 "there is none; predictor='sqrtninv' does not.",
             )
+        found += self.fit.remarks()
         if len(self.effects) < 10:
             found += (f"With {len(self.effects)} effects this test misses all but strong asymmetry.",)
         return found

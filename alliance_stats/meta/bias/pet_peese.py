@@ -76,6 +76,7 @@ class PetPeeseResult(BiasResult):
 
     def _remarks(self) -> tuple[str, ...]:
         found = () if self.pet.dependent else as_independent(self.n_repeated, "leave cluster= as it is.")
+        found += self.pet.remarks() or self.peese.remarks()
         i2 = self.observed.fit.i2
         if len(self.effects) < 20 or i2 > 80:
             found += (
