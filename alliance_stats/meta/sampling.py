@@ -67,9 +67,12 @@ def simple_covariance(asked: dict[str, Any]) -> dict[str, Any]:
     V = asked["V"]
     if isinstance(V, pd.DataFrame):
         return {**asked, "V": _in_order_of(asked["effects"], V)}
-    if V is None or isinstance(V, SamplingCovariance) or np.ndim(V) == 2:
+    if V is None or isinstance(V, SamplingCovariance):
         return asked
-    if np.ndim(V) == 0:
+    n_axes = 0 if isinstance(V, str) else _as_numbers(V).ndim
+    if n_axes == 2:
+        return asked
+    if n_axes == 0:
         return {**asked, "V": None, "rho": V}
     effects = asked["effects"]
     require(effects, VARIANCE)
