@@ -271,6 +271,11 @@ class _Climbs:
         self.step[own], self.share[own], self.sure[own] = step, 1.0, concave
         self.rise[own] = np.einsum("ij,ij->i", gradient, step)
         there = concave & (self.rise[own] < climb.RISE * np.maximum(1.0, np.abs(self.value[own])))
+        # the last step brings no rise any more, but the digits that rounding of the likelihood hides, as for one sample
+        last = theta + step
+        inside = ((step == 0) | ((last > self.low) & (last < self.high))).all(axis=1)
+        near = there & inside & (np.abs(step) <= 1e-5 * self.scale).all(axis=1)
+        self.theta[own[near]] = last[near]
         there |= ~free.any(axis=1)
         self.converged[own[there]] = True
         self.going[own[there]] = False
