@@ -18,6 +18,8 @@ Bools = NDArray[np.bool_]
 EFFECT, VARIANCE, STUDY = "yi", "vi", "study"
 #: Beyond this size, or its inverse for variances, products of weights and squared effects leave the range of numbers.
 _LARGEST = 1e50
+#: Variances of one frame may differ by this much; beyond, sums of weights keep fewer than five digits of the others.
+_MOST_UNEVEN = 1e11
 
 
 def require(frame: pd.DataFrame, *names: str) -> None:
@@ -158,6 +160,13 @@ def complete_effects(frame: pd.DataFrame, others: Sequence[str] = ()) -> tuple[p
     refuse(
         kept, (v < 1 / _LARGEST) | (v > _LARGEST), f"variances lie outside [{1 / _LARGEST:g}, {_LARGEST:g}]", way_out, v
     )
+    if v.max() > _MOST_UNEVEN * v.min():
+        least, most = int(v.argmin()), int(v.argmax())
+        raise DataError(
+            f"The variances of {count(v.size, 'effect')} go from {v[least]:g} (row {kept.index[least]}) to {v[most]:g} "
+            f"(row {kept.index[most]}): beside such weights the others leave no digits. Check that vi holds squared "
+            "standard errors in the units of yi, or leave the most precise effects out."
+        )
     for name in others:
         column = kept[name]
         if column.dtype.kind == "f":
@@ -168,4 +177,5 @@ def complete_effects(frame: pd.DataFrame, others: Sequence[str] = ()) -> tuple[p
 def _plain(y: Floats, v: Floats) -> bool:
     """Whether nothing is missing and nothing could be refused."""
     least, most = v.min(), v.max()  # missing values make these, and the comparisons, fail
-    return bool(least >= 1 / _LARGEST and most <= _LARGEST and y.max() <= _LARGEST and y.min() >= -_LARGEST)
+    even = most <= _MOST_UNEVEN * least
+    return bool(even and least >= 1 / _LARGEST and most <= _LARGEST and y.max() <= _LARGEST and y.min() >= -_LARGEST)

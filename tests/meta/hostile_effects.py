@@ -103,8 +103,6 @@ def hostile_effects(draw: st.DrawFn) -> pd.DataFrame:
     frame["year"] = years if draw(st.booleans()) else rng.integers(2000, 2003, k)
     if k and draw(st.booleans()):
         column, value = draw(st.sampled_from(list(frame))), draw(st.sampled_from(CELLS))
-        if column == "vi" and sizes in ("tiny", "huge") and isinstance(value, str):
-            value = "abc"  # variances that differ by more than digits can hold have a test of their own
         frame[column] = frame[column].astype(object)
         frame.iloc[draw(st.integers(0, k - 1)), frame.columns.get_loc(column)] = value
     elif draw(st.booleans()):

@@ -226,3 +226,15 @@ def test_effects_far_more_alike_than_their_errors_have_variances_of_exactly_zero
     result = meta.multilevel(pd.DataFrame({"yi": y, "vi": v, "study": np.arange(12) // 3}))
     assert result.glance()["converged"].iloc[0]
     assert (result.variance()["variance"] == 0).all()
+
+
+@pytest.mark.parametrize("method", ["EE", "DL", "REML", "PMM"])
+def test_variances_further_apart_than_digits_go_are_refused_with_both_rows(method):
+    frame = pd.DataFrame({"yi": [1.0, 2.0, 4.0], "vi": [1e-40, 1.0, 1.0]})  # Q was 0; by hand it is 1 + 9 = 10
+    with pytest.raises(DataError, match=r"variances of 3 effects go from 1e-40 .row 0. to 1 .row 1."):
+        meta.pool(frame, method)
+
+
+def test_variances_as_far_apart_as_is_allowed_keep_the_digits_of_q():
+    frame = pd.DataFrame({"yi": [1.0, 2.0, 4.0], "vi": [1e-10, 1.0, 1.0]})
+    assert_allclose(meta.pool(frame, "EE").glance()["q"], 10.0, rtol=1e-5)  # the mean is 1 to ten digits
