@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from alliance_stats.design.fixed_part import FixedPart
-from alliance_stats.errors import DataError, did_you_mean
 from alliance_stats.meta.joint_tests import rows_of_terms
-from alliance_stats.meta.result import MetaResult
 from alliance_stats.meta.robust_tests import Uncertainty, with_caution
 from alliance_stats.meta.tidy import Floats, coefficients_table
+from alliance_stats.meta.weighted_sums import WeightedSums
 
 
-class CoefficientTests(MetaResult):
+class CoefficientTests(WeightedSums):
     """What can be asked of coefficients whose errors are robust or model-based."""
 
     beta: Floats
@@ -92,18 +91,3 @@ class CoefficientTests(MetaResult):
         375-393.
         """
         return self.uncertainty.saddlepoint(self.part.names, self.beta)
-
-    def combine(self, weights: pd.DataFrame, labels: Sequence[str] | None = None) -> pd.DataFrame:
-        """Estimate weighted sums of coefficients (one row each), with the columns of :meth:`table`."""
-        names = list(labels) if labels is not None else [str(name) for name in weights.index]
-        return self._estimates(self._rows(weights), names)
-
-    def contrast(self, weights: Mapping[str, float], label: str = "contrast") -> pd.DataFrame:
-        """Estimate one weighted sum of coefficients."""
-        return self.combine(pd.DataFrame([dict(weights)]), [label])
-
-    def _rows(self, weights: pd.DataFrame) -> Floats:
-        for term in weights.columns:
-            if term not in self.part.names:
-                raise DataError(f"The model has no term {term!r}. {did_you_mean(str(term), self.part.names)}")
-        return weights.reindex(columns=list(self.part.names), fill_value=0.0).to_numpy(np.float64)

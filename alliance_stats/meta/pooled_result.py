@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,8 +13,9 @@ import pandas as pd
 from alliance_stats.design.fixed_part import FixedPart
 from alliance_stats.errors import DataError, count, did_you_mean
 from alliance_stats.meta.columns import EFFECT, STUDY, VARIANCE, Floats
-from alliance_stats.meta.result import GLANCE, VARIANCES, MetaResult, first_coefficient
+from alliance_stats.meta.result import GLANCE, VARIANCES, first_coefficient
 from alliance_stats.meta.tidy import carried_back, coefficients_table
+from alliance_stats.meta.weighted_sums import WeightedSums
 
 if TYPE_CHECKING:
     from alliance_stats.engine.pooling.regression import Regression
@@ -23,7 +24,7 @@ PREDICTIONS = ("normal", "t", "riley")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class UnivariateResult(MetaResult):
+class UnivariateResult(WeightedSums):
     """A fit with one variance between studies.
 
     Parameters
@@ -208,30 +209,9 @@ class UnivariateResult(MetaResult):
         half = float(t_quantile(0.5 + self.level / 2, df)) * np.sqrt(error**2 + self.fit.tau2)
         return estimate - half, estimate + half
 
-    def combine(self, weights: pd.DataFrame, labels: Sequence[str] | None = None) -> pd.DataFrame:
-        """Estimate weighted sums of coefficients, with the columns of :meth:`table`.
-
-        Parameters
-        ----------
-        weights : DataFrame
-            One row per sum, one column per term; terms that have no column weigh 0.
-        labels : sequence of str, optional
-            What to call each sum in the column ``term``.
-        """
-        rows = self._rows(weights)
+    def _estimates(self, rows: Floats, labels: Sequence[str]) -> pd.DataFrame:
         error = np.sqrt(np.einsum("ri,ij,rj->r", rows, self.fit.covariance, rows))
-        names = list(labels) if labels is not None else [str(name) for name in weights.index]
-        return coefficients_table(names, rows @ self.fit.beta, error, self.fit.df, self.level)
-
-    def contrast(self, weights: Mapping[str, float], label: str = "contrast") -> pd.DataFrame:
-        """Estimate one weighted sum of coefficients, e.g. ``{"rater[T.patient]": 1, "rater[T.therapist]": -1}``."""
-        return self.combine(pd.DataFrame([dict(weights)]), [label])
-
-    def _rows(self, weights: pd.DataFrame) -> Floats:
-        for term in weights.columns:
-            if term not in self.part.names:
-                raise DataError(f"The model has no term {term!r}. {did_you_mean(str(term), self.part.names)}")
-        return weights.reindex(columns=list(self.part.names), fill_value=0.0).to_numpy(np.float64)
+        return coefficients_table(labels, rows @ self.fit.beta, error, self.fit.df, self.level)
 
     def _predicted(self, rows: Floats, back: str | None) -> pd.DataFrame:
         """``estimate, std_error, ci_low, ci_high, pi_low, pi_high`` of rows of the design."""

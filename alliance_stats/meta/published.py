@@ -39,6 +39,8 @@ _GROUPS = {
 #: Metrics that are read as one: Hedges' g is Cohen's d with a factor for small samples.
 _SAME = {"g": "d"}
 _MEASURES = {"tanh": "r", "exp": "OR"}
+#: Correlations with other predictors held constant; published ones are plain.
+_PARTIAL = ("PCOR", "ZPCOR", "SPCOR", "ZSPCOR")
 _OWN = "This estimate"
 
 
@@ -137,7 +139,8 @@ def compare_published(
         result of :mod:`alliance_stats.meta`, carried back from Fisher's z to r, or from logarithms to ratios.
     metric : str, optional
         Unit of ``estimate``: ``"r"``, ``"d"`` (also for g), ``"OR"``, ``"ICC"``, ``"prop"``, ``"beta"``, ``"B"``. A
-        result knows its own; else ``"r"``, where the topic has findings in r, or the topic's only metric.
+        result knows its own, except for partial correlations, which stand beside ``"r"`` on request only; else
+        ``"r"``, where the topic has findings in r, or the topic's only metric.
 
     Returns
     -------
@@ -156,6 +159,12 @@ def compare_published(
     """
     findings = _findings(topic)
     own, asked, known = _own(estimate)
+    measure = getattr(estimate, "measure", "")
+    if measure in _PARTIAL and metric is None:
+        raise DataError(
+            f"The result is about partial correlations ({measure}), and published findings are plain ones, which other "
+            "predictors enter. Say metric='r' to place it beside them all the same."
+        )
     if metric and known and _plain(metric) != _plain(known):
         raise DataError(f"The result is in {known}, and metric={metric!r} was asked for. Leave metric= out.")
     chosen = _metric(metric or known, findings, topic)

@@ -88,14 +88,19 @@ def bounded_interval(low: float, high: float) -> str:
     return f"[{bounded(low, keep_small=False)}, {bounded(high, keep_small=False)}]"
 
 
-def spread_sentence(glance: pd.Series, level: float = 0.95) -> Sentences:
-    """Say how much the studies differ: τ, I², Q and the prediction interval."""
-    q = f"*Q*({int(glance['q_df'])}) = {number(glance['q'])}, *p* {p_value(glance['q_p'])}"
+def q_words(glance: pd.Series) -> str:
+    """Cochran's Q with its degrees of freedom and p value."""
+    return f"*Q*({int(glance['q_df'])}) = {number(glance['q'])}, *p* {p_value(glance['q_p'])}"
+
+
+def spread_sentence(glance: pd.Series, level: float = 0.95, own_q: bool = True) -> Sentences:
+    """Say how much the studies differ: τ, I², Q (if it is of these effects alone), the prediction interval."""
+    q = f", {q_words(glance)}" if own_q else ""
     sd, i2 = number(glance["tau2"] ** 0.5), number(glance["i2"], 1)
     found = (
         "Effects varied between studies with" if glance["tau2"] > 0 else "No differences between studies were found:"
     )
-    words = f"{found} *SD* = {sd} (*I*² = {i2}%, {q})"
+    words = f"{found} *SD* = {sd} (*I*² = {i2}%{q})"
     if pd.notna(glance["pi_low"]):
         words += (
             f"; {percent(level)} of true effects are expected within {interval(glance['pi_low'], glance['pi_high'])}"

@@ -117,3 +117,11 @@ def test_a_glance_of_correlations_has_nothing_of_fishers_z():
     plain = als.meta.compare_published("alliance-outcome", als.meta.pool(effects)).glance().iloc[0]
     own = als.meta.pool(effects).glance().iloc[0]
     assert plain[["std_error", "tau2", "pi_low"]].tolist() == own[["std_error", "tau2", "pi_low"]].tolist()
+
+
+@pytest.mark.parametrize("measure", ["PCOR", "ZPCOR", "SPCOR", "ZSPCOR"])
+def test_partial_correlations_stand_beside_plain_ones_on_request_only(measure):
+    pooled = als.meta.pool(EFFECTS, measure=measure)
+    with pytest.raises(DataError, match=rf"partial correlations \({measure}\).* metric='r'"):
+        als.meta.compare_published("alliance-outcome", pooled)
+    assert als.meta.compare_published("alliance-outcome", pooled, metric="r").metric == "r"

@@ -319,3 +319,11 @@ def test_the_pooled_effect_is_covered_as_often_as_it_says():
     # three Monte Carlo standard errors at 200 samples are 4.6 points
     for joint, hits in covered.items():
         assert abs(hits / n - 0.95) <= 3 * np.sqrt(0.95 * 0.05 / n), (joint, hits / n)
+
+
+def test_q_of_all_terms_together_is_said_once():
+    joint = two_stage(SITES, multivariate=True)
+    q = joint.glance().iloc[0]
+    assert joint.report().count("Q(") == 1
+    assert f"All coefficients of the studies together: Q({q['q_df']}) = {q['q']:.2f}" in joint.report()
+    assert two_stage(SITES).report().count("Q(") == len(joint.terms)

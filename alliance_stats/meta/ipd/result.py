@@ -300,7 +300,7 @@ class TwoStageResult(MetaResult):
         """Sentences for the results section: studies, then each mean with its spread."""
         from alliance_stats.meta.pooled_result import scale_of
         from alliance_stats.meta.tidy import carried_back
-        from alliance_stats.meta.words import mean_sentence, spread_sentence
+        from alliance_stats.meta.words import mean_sentence, q_words, spread_sentence
         from alliance_stats.report.sentences import Sentences, join, literal
 
         left = len(self.fits) - len(self.used)
@@ -315,7 +315,10 @@ class TwoStageResult(MetaResult):
                 ends = carried_back(row[["estimate", "ci_low", "ci_high"]].to_numpy(np.float64), "tanh")
                 back = pd.Series(ends, index=["estimate", "ci_low", "ci_high"])
             mean = mean_sentence(row, glance, "z" if back is not None else "b", back, self.level)
-            parts += [join(Sentences(f"{literal(term)}: "), mean, separator=""), spread_sentence(glance, self.level)]
+            spread = spread_sentence(glance, self.level, own_q=self.joint is None)
+            parts += [join(Sentences(f"{literal(term)}: "), mean, separator=""), spread]
+        if self.joint is not None:
+            parts.append(Sentences(f"All coefficients of the studies together: {q_words(self.glance().iloc[0])}."))
         return join(*parts)
 
     def plot(self, kind: str = "forest", *, term: str | None = None, ax: Axes | None = None) -> Axes:
