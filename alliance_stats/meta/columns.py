@@ -17,7 +17,7 @@ Bools = NDArray[np.bool_]
 #: Columns of a frame of effects.
 EFFECT, VARIANCE, STUDY = "yi", "vi", "study"
 #: Beyond this size, or its inverse for variances, products of weights and squared effects leave the range of numbers.
-_LARGEST = 1e50
+LARGEST = 1e50
 #: Variances of one frame may differ by this much; beyond, sums of weights keep fewer than five digits of the others.
 _MOST_UNEVEN = 1e11
 
@@ -156,10 +156,8 @@ def complete_effects(frame: pd.DataFrame, others: Sequence[str] = ()) -> tuple[p
     refuse(kept, v == 0, "variances are zero", f"A variance of 0 would have all the weight. {way_out}")
     refuse(kept, v < 0, "variances are negative", way_out, v)
     refuse(kept, np.isinf(v), "variances are infinite", way_out, v)
-    refuse(kept, np.abs(y) > _LARGEST, f"effects lie beyond ±{_LARGEST:g}", way_out, y)
-    refuse(
-        kept, (v < 1 / _LARGEST) | (v > _LARGEST), f"variances lie outside [{1 / _LARGEST:g}, {_LARGEST:g}]", way_out, v
-    )
+    refuse(kept, np.abs(y) > LARGEST, f"effects lie beyond ±{LARGEST:g}", way_out, y)
+    refuse(kept, (v < 1 / LARGEST) | (v > LARGEST), f"variances lie outside [{1 / LARGEST:g}, {LARGEST:g}]", way_out, v)
     if v.max() > _MOST_UNEVEN * v.min():
         least, most = int(v.argmin()), int(v.argmax())
         raise DataError(
@@ -178,4 +176,4 @@ def _plain(y: Floats, v: Floats) -> bool:
     """Whether nothing is missing and nothing could be refused."""
     least, most = v.min(), v.max()  # missing values make these, and the comparisons, fail
     even = most <= _MOST_UNEVEN * least
-    return bool(even and least >= 1 / _LARGEST and most <= _LARGEST and y.max() <= _LARGEST and y.min() >= -_LARGEST)
+    return bool(even and least >= 1 / LARGEST and most <= LARGEST and y.max() <= LARGEST and y.min() >= -LARGEST)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from alliance_stats.errors import DataError
+from alliance_stats.meta.columns import LARGEST
 
 Floats = NDArray[np.floating[Any]]
 
@@ -190,7 +191,9 @@ def _correlation(r: Floats, n: Floats) -> Converted:
 
 
 def _array(values: ArrayLike) -> Floats:
-    return np.asarray(values, dtype=np.float64)
+    array = np.asarray(values, dtype=np.float64)
+    _refuse(np.abs(array) > LARGEST, f"values are infinite or beyond ±{LARGEST:g}", "Correct them.")
+    return array
 
 
 def _inside(r: ArrayLike) -> Floats:

@@ -10,7 +10,17 @@ import numpy as np
 import pandas as pd
 
 from alliance_stats.errors import ColumnError, DataError, did_you_mean
-from alliance_stats.meta.columns import EFFECT, VARIANCE, Bools, Floats, numbers, places, refuse, require
+from alliance_stats.meta.columns import (
+    EFFECT,
+    LARGEST,
+    VARIANCE,
+    Bools,
+    Floats,
+    numbers,
+    places,
+    refuse,
+    require,
+)
 
 Column: TypeAlias = str | float
 #: From what a correlation was taken.
@@ -174,7 +184,10 @@ def _compute(frame: pd.DataFrame, measure: str, given: Mapping[str, Floats]) -> 
     _check(frame, measure, dict(zip(takes, values, strict=True)), complete)
     estimate, variance = np.full(len(frame), np.nan), np.full(len(frame), np.nan)
     if complete.any():
-        estimate[complete], variance[complete] = formula(*(value[complete] for value in values))
+        with np.errstate(all="ignore"):  # what comes of it is looked at below
+            estimate[complete], variance[complete] = formula(*(value[complete] for value in values))
+        none = complete & ~(np.isfinite(estimate) & np.isfinite(variance) & (variance > 0))
+        refuse(frame, none, f"effects ({measure}) have no variance that is a positive number", "Check their values.")
     return estimate, variance
 
 
@@ -186,6 +199,9 @@ def _check(frame: pd.DataFrame, measure: str, values: Mapping[str, Floats], comp
             with np.errstate(invalid="ignore"):
                 refuse(frame, wrong(values[name]) & complete, what, way_out, values[name])
 
+    for name in values:
+        wrong = f"values of {name} are infinite or beyond ±{LARGEST:g}"
+        bad(name, lambda x: np.abs(x) > LARGEST, wrong, "Correct them, or set them to missing.")
     with_r = MEASURES[measure].takes == ("r", "n")
     bad("r", lambda r: np.abs(r) > 1, "correlations lie outside [−1, 1]", "Correct them.")
     if with_r:

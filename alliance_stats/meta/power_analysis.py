@@ -237,8 +237,8 @@ def power(
     """
     variance, m = _studies(v, n, effects_per_study)
     several = bool((m > 1).any())
-    groups = np.atleast_1d(np.asarray(effect, float))
-    part = np.full(groups.size, 1 / groups.size) if shares is None else np.asarray(shares, float)
+    groups = _numbers("effect", effect)
+    part = np.full(groups.size, 1 / groups.size) if shares is None else _numbers("shares", shares)
     chosen = test or ("CR2" if several else "knha")
     design = Design(question, groups, variance, m, float(tau), float(omega), float(rho), part / part.sum(),
                     float(moderator_sd), chosen, float(alpha), alternative)  # fmt: skip
@@ -247,7 +247,7 @@ def power(
         target = 0.80 if target is None else target
     if target is not None and not 0 < target < 1:
         raise DataError(f"target is {target!r}; power lies between 0 and 1, e.g. 0.80.")
-    wanted = _search(design, target) if n_studies is None else sorted({int(k) for k in np.atleast_1d(n_studies)})
+    wanted = _search(design, target) if n_studies is None else _whole("n_studies", n_studies)
     if wanted[0] < design.least:
         raise DesignError(f"{count(wanted[0], 'study', 'studies')}: this test needs at least {design.least}.")
     found = tuple(analytic(design, k) for k in wanted)
@@ -259,17 +259,36 @@ def power(
     return PowerResult(design, found, target, rates, simulate)
 
 
+def _numbers(name: str, values: Numbers | None) -> Floats:
+    """One number or several as an array."""
+    try:
+        array = np.atleast_1d(np.asarray(values, float))
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.size == 0 or array.ndim > 1:
+        raise DataError(f"{name} is {values!r}. Give a number, or several.")
+    return array
+
+
+def _whole(name: str, values: int | Sequence[int]) -> list[int]:
+    """Different whole numbers, in order."""
+    array = _numbers(name, values)
+    if not (np.isfinite(array) & (array == np.floor(array))).all():
+        raise DataError(f"{name} is {values!r}. Give a whole number, or several.")
+    return sorted({int(k) for k in array})
+
+
 def _studies(v: Numbers | None, n: Numbers | None, m: Numbers) -> tuple[Floats, Floats]:
     if (v is None) == (n is None):
         raise DataError("Give one of v= (sampling variances) and n= (cases per study), not both or neither.")
     if v is None:
-        cases = np.atleast_1d(np.asarray(n, float))
+        cases = _numbers("n", n)
         if not (cases > 3).all():
             raise DataError(f"{int((~(cases > 3)).sum())} of {cases.size} values of n are not above 3. Correct them.")
-        variance = 1 / (cases - 3)
+        variance: Floats = 1 / (cases - 3)
     else:
-        variance = np.atleast_1d(np.asarray(v, float))
-    effects = np.atleast_1d(np.asarray(m, float))
+        variance = _numbers("v", v)
+    effects = _numbers("effects_per_study", m)
     if not ((variance > 0) & np.isfinite(variance)).all():
         raise DataError("A sampling variance is not positive. Correct v=.")
     if not ((effects >= 1) & np.isfinite(effects)).all():

@@ -24,6 +24,8 @@ NAMES = {"rxx": "reliability of x", "ryy": "reliability of y", "ux": "range rest
 GROUPS = ("restricted", "unrestricted")
 #: Fewest cases that tell anything about a correlation and its sampling error.
 FEWEST = 4
+#: Beside larger ones the others leave no digits.
+MOST = 1e10
 _MEASURES = {"ZCOR": "tanh", "COR": "", "UCOR": ""}
 
 
@@ -101,10 +103,15 @@ def take_rows(frame: pd.DataFrame, r: str, n: str, sources: Mapping[str, Source 
     if not used.any():
         raise DataError(f"0 of {count(len(frame), 'row')} have a correlation and a sample size.")
     refuse(frame, np.abs(correlations) > 1, "correlations lie outside [−1, 1]", "Correct them.", correlations)
+    if abs(correlations[used].sum()) > (1 - 1e-9) * used.sum():
+        raise DataError(
+            f"All of {count(int(used.sum()), 'correlation')} are 1 or all are −1: at such a mean there is no sampling "
+            "error to correct for. Check them."
+        )
     refuse(
         frame,
-        used & ((cases < FEWEST) | np.isinf(cases)),
-        f"sample sizes are below {FEWEST} or infinite",
+        used & ((cases < FEWEST) | (cases > MOST)),
+        f"sample sizes are below {FEWEST} or above {MOST:g}",
         "They tell nothing about a correlation. Correct them, or leave these studies out.",
         cases,
     )
