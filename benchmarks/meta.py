@@ -183,7 +183,7 @@ def time_r(data: Path, task: str, reps: int, limit: float) -> dict[str, object]:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
     except subprocess.TimeoutExpired:
-        return {"missing": f"more than {limit:g} s"}
+        return {"missing": f"more than {limit:g} s", "at_least": limit}
     if done.returncode:
         return {"missing": done.stderr.strip().splitlines()[-1][:80] if done.stderr else "failed"}
     return json.loads(done.stdout.strip().splitlines()[-1])
@@ -218,12 +218,21 @@ def compare(k: int, tasks: list[str], with_r: bool, limit: float) -> list[str]:
 
 def _line(name: str, ours: tuple[float, ...], numbers: list[float], theirs: dict[str, object]) -> str:
     begin = f"| {name} | " + " | ".join(f"{seconds:.5f}" for seconds in ours)
+    if "at_least" in theirs:
+        ratios = " | ".join(f"> {_rounded_down(float(theirs['at_least']) / seconds)} ×" for seconds in ours)
+        return f"{begin} | {theirs['missing']} | {ratios} | |"
     if "missing" in theirs:
         return f"{begin} | {theirs['missing']} | | | | |"
     took, other = float(theirs["seconds"]), np.array(theirs["numbers"], float)
     apart = float(np.max(np.abs(np.array(numbers) / other - 1)))
     ratios = " | ".join(f"{took / seconds:,.0f} ×" for seconds in ours)
     return f"{begin} | {took:.3f} | {ratios} | {apart:.0e} |"
+
+
+def _rounded_down(ratio: float) -> str:
+    """Two digits of a lower bound."""
+    unit = 10 ** max(int(np.log10(ratio)) - 1, 0)
+    return f"{int(ratio / unit) * unit:,}"
 
 
 def large(k: int = 100_000) -> str:
