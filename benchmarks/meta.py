@@ -183,7 +183,7 @@ def time_r(data: Path, task: str, reps: int, limit: float) -> dict[str, object]:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
     except subprocess.TimeoutExpired:
-        return {"missing": f"more than {limit:g} s", "at_least": limit}
+        return {"missing": f"> {1e3 * limit:,.0f}", "at_least": limit}
     if done.returncode:
         return {"missing": done.stderr.strip().splitlines()[-1][:80] if done.stderr else "failed"}
     return json.loads(done.stdout.strip().splitlines()[-1])
@@ -196,7 +196,7 @@ def compare(k: int, tasks: list[str], with_r: bool, limit: float) -> list[str]:
     lines = [
         f"## {k:,} effects in {k // PER_STUDY:,} studies",
         "",
-        "| analysis | arrays → estimates | call | and its table | R | faster: estimates | call | table | difference |",
+        "| analysis | fit | call | + table | R | R ÷ fit | ÷ call | ÷ both | apart |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     print("\n".join(lines), flush=True)
@@ -217,16 +217,16 @@ def compare(k: int, tasks: list[str], with_r: bool, limit: float) -> list[str]:
 
 
 def _line(name: str, ours: tuple[float, ...], numbers: list[float], theirs: dict[str, object]) -> str:
-    begin = f"| {name} | " + " | ".join(f"{seconds:.5f}" for seconds in ours)
+    begin = f"| {name} | " + " | ".join(f"{1e3 * seconds:.2f}" for seconds in ours)
     if "at_least" in theirs:
-        ratios = " | ".join(f"> {_rounded_down(float(theirs['at_least']) / seconds)} ×" for seconds in ours)
+        ratios = " | ".join(f"> {_rounded_down(float(theirs['at_least']) / seconds)}" for seconds in ours)
         return f"{begin} | {theirs['missing']} | {ratios} | |"
     if "missing" in theirs:
         return f"{begin} | {theirs['missing']} | | | | |"
     took, other = float(theirs["seconds"]), np.array(theirs["numbers"], float)
     apart = float(np.max(np.abs(np.array(numbers) / other - 1)))
-    ratios = " | ".join(f"{took / seconds:,.0f} ×" for seconds in ours)
-    return f"{begin} | {took:.3f} | {ratios} | {apart:.0e} |"
+    ratios = " | ".join(f"{took / seconds:,.0f}" for seconds in ours)
+    return f"{begin} | {1e3 * took:,.0f} | {ratios} | {apart:.0e} |"
 
 
 def _rounded_down(ratio: float) -> str:
@@ -249,12 +249,12 @@ _PAGE = """# How fast meta-analyses are
 
 <!-- Written by benchmarks/meta.py. Do not edit. -->
 
-CPU seconds of one call on one thread, best of several rounds, all in one run on one machine ({machine}; R with
-metafor, clubSandwich and robumeta as installed). *Arrays → estimates* is the fit alone, the model arranged already;
-*call* reads the frame, checks it and fits, as R's call does; *and its table* makes the table as a frame as well, which
-R's call does not. Where a column does not apply it repeats the one before. CR2 and HTZ are timed on a model that is
-fitted already, in R as here. The last column is the largest relative difference of the numbers that both give:
-metafor's variances are good to about 1e-5 with its own settings.
+CPU milliseconds of one call on one thread, best of several rounds, all in one run on one machine ({machine}; R with
+metafor, clubSandwich and robumeta as installed). *Fit* goes from arrays to estimates, the model arranged already;
+*call* reads the frame, checks it and fits, as R's call does; *+ table* makes the table as a frame as well, which R's
+call does not. Where a column does not apply it repeats the one before. CR2 and HTZ are timed on a model that is fitted
+already, in R as here. Then R's time over each of ours. *Apart* is the largest relative difference of the numbers that
+both give: metafor's variances are good to about 1e-5 with its own settings.
 """
 
 
