@@ -23,3 +23,22 @@ def assert_fault_of_ours(run, sheet, out, capsys, monkeypatch):
     assert "ZeroDivisionError" in error
     assert (out / "report.html").read_bytes() == before
     return error
+
+
+def assert_unwritable_is_the_users_to_change(run, sheet, folder, capsys):
+    """A file stands where the folder should be."""
+    (folder / "file").write_text("")
+    assert run(sheet, "--out", folder / "file" / "out") == INPUT_AT_FAULT
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def assert_replaced_only_when_asked(run, sheet, out, capsys):
+    """An existing report stays as it is without --overwrite."""
+    assert run(sheet, "--out", out, "--quiet") == DONE
+    page = out / "report.html"
+    page.write_text("old")
+    assert run(sheet, "--out", out) == INPUT_AT_FAULT
+    assert "--overwrite" in capsys.readouterr().err
+    assert page.read_text(encoding="utf-8") == "old"
+    assert run(sheet, "--out", out, "--overwrite", "--quiet") == DONE
+    assert page.read_text(encoding="utf-8") != "old"

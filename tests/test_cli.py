@@ -13,7 +13,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from cli_streams import DONE, INPUT_AT_FAULT, NOT_CONVERGED, assert_fault_of_ours, assert_refused
+from cli_streams import (
+    DONE,
+    INPUT_AT_FAULT,
+    NOT_CONVERGED,
+    assert_fault_of_ours,
+    assert_refused,
+    assert_replaced_only_when_asked,
+    assert_unwritable_is_the_users_to_change,
+)
 
 import alliance_stats as als
 from alliance_stats import cli
@@ -273,20 +281,11 @@ def test_a_missing_study_file_is_named(clinic, tmp_path, capsys):
 
 
 def test_a_folder_that_cannot_be_written_is_the_users_to_change(clinic, tmp_path, quick, capsys):
-    (tmp_path / "file").write_text("")
-    assert run(clinic, "--out", tmp_path / "file" / "out") == INPUT_AT_FAULT
-    assert "Traceback" not in capsys.readouterr().err
+    assert_unwritable_is_the_users_to_change(run, clinic, tmp_path, capsys)
 
 
 def test_an_existing_report_is_refused_and_replaced_only_when_asked(clinic, tmp_path, quick, capsys):
-    out = tmp_path / "out"
-    assert run(clinic, "--out", out, "--quiet") == DONE
-    (out / "report.html").write_text("old")
-    assert run(clinic, "--out", out) == INPUT_AT_FAULT
-    assert "--overwrite" in capsys.readouterr().err
-    assert (out / "report.html").read_text() == "old"
-    assert run(clinic, "--out", out, "--overwrite", "--quiet") == DONE
-    assert (out / "report.html").read_text() != "old"
+    assert_replaced_only_when_asked(run, clinic, tmp_path / "out", capsys)
 
 
 def test_a_folder_that_is_no_report_is_not_replaced_even_when_asked(clinic, tmp_path, capsys):

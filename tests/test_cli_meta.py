@@ -7,7 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from cli_streams import DONE, INPUT_AT_FAULT, NOT_CONVERGED, assert_fault_of_ours, assert_refused
+from cli_streams import (
+    DONE,
+    INPUT_AT_FAULT,
+    NOT_CONVERGED,
+    assert_fault_of_ours,
+    assert_refused,
+    assert_replaced_only_when_asked,
+    assert_unwritable_is_the_users_to_change,
+)
 
 import alliance_stats as als
 from alliance_stats import cli
@@ -159,19 +167,11 @@ def test_faults_can_be_left_out_and_stand_in_the_report(sheet, tmp_path, quick, 
 
 
 def test_a_folder_that_cannot_be_written_is_the_users_to_change(sheet, tmp_path, quick, capsys):
-    (tmp_path / "file").write_text("")
-    assert run(sheet, "--out", tmp_path / "file" / "out") == INPUT_AT_FAULT
-    assert "Traceback" not in capsys.readouterr().err
+    assert_unwritable_is_the_users_to_change(run, sheet, tmp_path, capsys)
 
 
 def test_an_existing_report_is_replaced_only_when_asked(sheet, tmp_path, quick, capsys):
-    out = tmp_path / "out"
-    assert run(sheet, "--out", out, "--quiet") == DONE
-    (out / "report.html").write_text("old")
-    assert run(sheet, "--out", out) == INPUT_AT_FAULT
-    assert "--overwrite" in capsys.readouterr().err
-    assert run(sheet, "--out", out, "--overwrite", "--quiet") == DONE
-    assert (out / "report.html").read_text(encoding="utf-8") != "old"
+    assert_replaced_only_when_asked(run, sheet, tmp_path / "out", capsys)
 
 
 @pytest.mark.parametrize("arguments", [[], ["a.csv", "--demo"], ["a.csv", "--min-cell", "3"], ["a.csv", "--real-ids"]])

@@ -10,11 +10,10 @@ from typing import Any
 from alliance_stats.data.column_map import ROLES, ColumnMap, make_score, name_problem, score_problems
 from alliance_stats.data.item_scores import ItemScore, asks_for_items, item_score_problems, item_table, make_item_score
 from alliance_stats.data.name_patterns import SESSION_OF_NAME
-from alliance_stats.data.read_delimited import read_bytes
 from alliance_stats.data.read_options import ReadOptions
 from alliance_stats.data.read_sessions import read_mapped
 from alliance_stats.data.session_table import SessionTable
-from alliance_stats.data.toml_file import parse_toml, refuse_problems, table_of, text_of, unknown_keys
+from alliance_stats.data.toml_file import read_tables, refuse_problems, table_of, text_of, unknown_keys
 from alliance_stats.errors import DataError, StudyFileError, did_you_mean
 
 TABLES = ("title", "file", "columns", "scores", "report")
@@ -131,10 +130,7 @@ def read_study(path: str | Path) -> Study:
         If there is no such file.
     """
     path = Path(path)
-    contents = parse_toml(read_bytes(path), path.name, StudyFileError, "study file")
-    problems = [
-        f"{key!r} is no table of a study file. {did_you_mean(key, TABLES)}" for key in contents if key not in TABLES
-    ]
+    contents, problems = read_tables(path, TABLES, StudyFileError, "study file")
     title = text_of(contents, "title", "", problems)
     scored = _scored(contents, problems)
     columns = _columns(contents, problems)

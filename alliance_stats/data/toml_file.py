@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from alliance_stats.data.read_delimited import read_bytes
 from alliance_stats.errors import DataError, count, did_you_mean
 
 
@@ -51,6 +53,27 @@ def refuse_problems(problems: list[str], name: str, error_type: type[DataError])
     if problems:
         lines = "\n".join(f"  - {problem}" for problem in problems)
         raise error_type(f"{count(len(problems), 'problem')} in {name}:\n{lines}")
+
+
+def read_tables(
+    path: Path, tables: Sequence[str], error_type: type[DataError], kind: str
+) -> tuple[dict[str, Any], list[str]]:
+    """Read a TOML file; return its contents, and a problem for each table that such a file does not have.
+
+    Parameters
+    ----------
+    path : Path
+    tables : sequence of str
+        Names at the top that are known.
+    error_type : type
+        The error to raise if the file is no TOML.
+    kind : str
+        What the file should be: ``"study file"``.
+    """
+    contents = parse_toml(read_bytes(path), path.name, error_type, kind)
+    return contents, [
+        f"{key!r} is no table of a {kind}. {did_you_mean(key, tables)}" for key in contents if key not in tables
+    ]
 
 
 def table_of(contents: Mapping[str, Any], name: str, problems: list[str]) -> Mapping[str, Any]:

@@ -40,7 +40,7 @@ def corrected_correlations(
     Returns
     -------
     Axes
-        With ``.data`` (``effects``, ``means``), ``.caption`` and ``.alt_text``.
+        With ``.data`` (the points as ``effects``; ``means``), ``.caption`` and ``.alt_text``.
     """
     drawn = need_rows(points, ["observed", "corrected", "weight"], "points").reset_index(drop=True)
     need_columns(means, ("observed", "corrected"), "means")

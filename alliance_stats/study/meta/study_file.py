@@ -9,11 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from alliance_stats.data.read_delimited import read_bytes
 from alliance_stats.data.read_options import ReadOptions
 from alliance_stats.data.study_file import file_options
-from alliance_stats.data.toml_file import parse_toml, refuse_problems, table_of, text_of, unknown_keys
-from alliance_stats.errors import StudyFileError, did_you_mean
+from alliance_stats.data.toml_file import read_tables, refuse_problems, table_of, text_of, unknown_keys
+from alliance_stats.errors import StudyFileError
 from alliance_stats.meta.coded_variances import coded
 from alliance_stats.meta.read_effects import read_effects
 from alliance_stats.study.meta.study_values import (
@@ -236,12 +235,7 @@ def read_meta_study(path: str | Path) -> MetaStudy:
         If there is no such file.
     """
     path = Path(path)
-    contents = parse_toml(read_bytes(path), path.name, StudyFileError, "study file")
-    problems = [
-        f"{key!r} is no table of a study file of a meta-analysis. {did_you_mean(key, TABLES)}"
-        for key in contents
-        if key not in TABLES
-    ]
+    contents, problems = read_tables(path, TABLES, StudyFileError, "study file of a meta-analysis")
     tables = {name: table_of(contents, name, problems) for name in TABLES[1:]}
     title = text_of(contents, "title", "", problems)
     file, options = file_options(tables["file"], problems, FILE_KEYS)
