@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alliance_stats.engine.pooling.robust import Robust
+from alliance_stats.engine.pooling.small_roots import inverse_root
 
 Floats = NDArray[np.floating[Any]]
 
@@ -76,22 +77,16 @@ def joint_test(of: Robust, rows: Floats, beta: Floats, kind: str = "HTZ") -> Joi
     return JointTest((df - q + 1) / (df * q) * wald, q, df - q + 1)
 
 
-def _expected(of: Robust, rows: Floats) -> tuple[Floats, Floats, Floats]:
-    """Own and shared parts (n, q, q) and what joins clusters (n, d, q), for sums that are standardised by the model."""
-    turned = rows @ of.inverse
-    own, across = turned @ of.own @ turned.T, of.across @ turned.T
-    shared = np.swapaxes(across, 1, 2) @ of.form @ across
-    root = standardising(of, rows)
-    return root @ own @ root, root @ shared @ root, across @ root
+def _parts(of: Robust, rows: Floats) -> tuple[Floats, Floats, Floats]:
+    """Own and shared parts (n, q, q) of sums, and what joins clusters (n, d, q)."""
+    own, across = of.parts(rows)
+    return own, np.swapaxes(across, 1, 2) @ of.form @ across, across
 
 
 def standardising(of: Robust, rows: Floats) -> Floats:
     """``Ω^(−½)``, Ω the expectation of the sums' robust covariance under the working model (q, q)."""
-    turned = rows @ of.inverse
-    across = of.across @ turned.T
-    shared = np.swapaxes(across, 1, 2) @ of.form @ across
-    values, vectors = np.linalg.eigh((turned @ of.own @ turned.T - shared).sum(axis=0))
-    return np.asarray((vectors / np.sqrt(values)) @ vectors.T)
+    own, shared, _ = _parts(of, rows)
+    return inverse_root((own - shared).sum(axis=0))
 
 
 def covariances(of: Robust, rows: Floats) -> Floats:
@@ -100,7 +95,9 @@ def covariances(of: Robust, rows: Floats) -> Floats:
     With cluster parts of covariance ``P_ij``, they are sums over i and j of ``P_ij[s,u] P_ij[t,v] + P_ij[s,v]
     P_ij[t,u]``; what joins two clusters is of rank d, so that sums run over clusters once.
     """
-    own, shared, across = _expected(of, rows)
+    own, shared, across = _parts(of, rows)
+    root = inverse_root((own - shared).sum(axis=0))
+    own, shared, across = root @ own @ root, root @ shared @ root, across @ root
     same = np.einsum("nsu,ntv->sutv", own, own, optimize=True)
     mixed = np.einsum("nsu,ntv->sutv", own, shared, optimize=True)
     total = np.einsum("nas,nct->asct", across, across, optimize=True)
@@ -118,9 +115,8 @@ def _wishart_df(found: Floats, below: bool) -> float:
     """
     q = len(found)
     if not below:
-        fitting = np.einsum("stst->", found) + np.einsum(
-            "stts->", found
-        )  # other covariances are 0 for a Wishart matrix
+        # other covariances are 0 for a Wishart matrix
+        fitting = np.einsum("stst->", found) + np.einsum("stts->", found)
         return float(fitting / (found**2).sum())
     places = np.tril_indices(q)
     once = np.tril(found[places][:, *places])

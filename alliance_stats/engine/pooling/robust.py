@@ -106,7 +106,7 @@ class Robust:
     form: Floats
     inverse: Floats
 
-    def _parts(self, rows: Floats) -> tuple[Floats, Floats]:
+    def parts(self, rows: Floats) -> tuple[Floats, Floats]:
         """Own and shared parts for weighted sums (q, p) of coefficients: (n, q, q) and (n, d, q)."""
         turned = rows @ self.inverse
         return turned @ self.own @ turned.T, self.across @ turned.T
@@ -125,7 +125,7 @@ class Robust:
 
     def _moments(self, rows: Floats) -> tuple[Floats, float]:
         """Expected covariance of sums under the working model, and the degrees of freedom of its Wishart law."""
-        own, across = self._parts(rows)
+        own, across = self.parts(rows)
         shared = np.einsum("ndq,de,ner->nqr", across, self.form, across)
         expected = (own - shared).sum(axis=0)
         q = len(rows)
